@@ -1,0 +1,161 @@
+"""The columns of the tables in a run folder.
+
+A position is a start FEN and the moves played from it, as at the command line: `fen` is null for the usual start, and
+`moves`, like every list of moves, is UCI text joined by spaces ("" for none). Values are from the view of the player
+to move at the position the row is about, in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+__all__ = [
+    "CONCEPTS",
+    "CONTROLS",
+    "GAMES",
+    "HELDOUT_PLIES",
+    "LINES",
+    "NOVELTY",
+    "POSITIONS",
+    "PROTOTYPES",
+    "TEACHABILITY",
+]
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _optional(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=True)
+
+
+GAMES: Final = pa.schema(
+    [
+        _required("game_id", pa.string()),
+        _required("corpus", pa.string()),
+        _optional("fen", pa.string()),
+        _required("moves", pa.string()),
+        _required("result", pa.string()),
+    ]
+)
+"""Corpus is "machine" or "human"; result is "1-0", "0-1", "1/2-1/2" or "*"."""
+
+POSITIONS: Final = pa.schema(
+    [
+        _required("position_id", pa.string()),
+        _required("game_id", pa.string()),
+        _required("ply", pa.int32()),
+        _optional("fen", pa.string()),
+        _required("moves", pa.string()),
+        _required("role", pa.string()),
+        _required("split", pa.string()),
+        _optional("agent_move", pa.string()),
+        _optional("weaker_move", pa.string()),
+    ]
+)
+"""Role is "root" or "pool"; split is "mine" or "test"; the two moves are null where the agents were not asked."""
+
+LINES: Final = pa.schema(
+    [
+        _required("position_id", pa.string()),
+        _required("horizon", pa.int32()),
+        _required("branch_ply", pa.int32()),
+        _required("best_line", pa.string()),
+        _required("subpar_line", pa.string()),
+        _required("best_q", pa.float64()),
+        _required("subpar_q", pa.float64()),
+    ]
+)
+"""A row for each subpar line; the two values belong to the two moves at the branch, seen by the player who chose."""
+
+CONCEPTS: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("layer", pa.string()),
+        _required("kind", pa.string()),
+        _required("players", pa.string()),
+        _required("horizon", pa.int32()),
+        _required("root_games", pa.int32()),
+        _required("l1", pa.float64()),
+        _required("gap", pa.float64()),
+        _optional("null_p", pa.float64()),
+        _optional("q_value", pa.float64()),
+        _optional("heldout_satisfaction", pa.float64()),
+        _optional("heldout_null", pa.float64()),
+        _optional("supported", pa.bool_()),
+        _optional("teach_gain", pa.float64()),
+        _optional("teach_ci_low", pa.float64()),
+        _optional("teach_ci_high", pa.float64()),
+        _optional("teachable", pa.bool_()),
+        _optional("novelty_min", pa.float64()),
+        _optional("novelty_null_p", pa.float64()),
+        _optional("human_likelihood", pa.float64()),
+        _optional("novel", pa.bool_()),
+        _optional("rank", pa.int32()),
+    ]
+)
+"""The leading columns of the concepts table; what a filter did not look at is null. More columns may follow."""
+
+PROTOTYPES: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("position_id", pa.string()),
+        _optional("fen", pa.string()),
+        _required("moves", pa.string()),
+        _required("split", pa.string()),
+        _required("score", pa.float64()),
+        _required("best_move", pa.string()),
+        _required("line", pa.string()),
+    ]
+)
+"""Split is "train" or "test"; line is the agent's best line from the prototype."""
+
+HELDOUT_PLIES: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("ply", pa.int32()),
+        _required("satisfied", pa.float64()),
+        _required("null_mean", pa.float64()),
+        _required("null_low", pa.float64()),
+        _required("null_high", pa.float64()),
+        _required("rows", pa.int64()),
+    ]
+)
+"""Share of held-out rows satisfied, ply by ply, beside its null."""
+
+TEACHABILITY: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("seed", pa.int64()),
+        _required("trained_on", pa.string()),
+        _required("evaluated_on", pa.string()),
+        _required("epoch", pa.int32()),
+        _required("top1", pa.float64()),
+    ]
+)
+"""Trained on "concept", "random" or "none"; evaluated on "concept" or "random"; top1 is agreement with the teacher."""
+
+NOVELTY: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("k", pa.int32()),
+        _required("score", pa.float64()),
+        _required("null_low", pa.float64()),
+        _required("null_high", pa.float64()),
+    ]
+)
+"""Novelty score for the first k basis vectors, beside its null."""
+
+CONTROLS: Final = pa.schema(
+    [
+        _required("name", pa.string()),
+        _required("layer", pa.string()),
+        _required("heldout_satisfaction", pa.float64()),
+        _required("heldout_null", pa.float64()),
+        _required("p", pa.float64()),
+    ]
+)
+"""Yardsticks that are no concepts: the value head, material."""

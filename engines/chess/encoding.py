@@ -1,0 +1,311 @@
+"""Chess boards as the 112 input planes of a Leela network.
+
+The planes are kept packed: one bit mask and one value a plane, 1.3 kB a board instead of 28 kB. Bit *s* of a mask is
+square *s* (a1 = 0 … h8 = 63) as the side to move sees it, that is, with the ranks mirrored for Black; the plane holds
+the value where the bit is set and zero elsewhere.
+
+Planes 0–103 are the last eight boards, newest first, 13 planes each: the mover's P N B R Q K, the opponent's
+P N B R Q K, and all ones if that board had occurred before. All eight are shown from the side to move of the newest.
+Planes 104–111 are the mover's right to castle long and short, the opponent's, all ones for Black to move, the count of
+plies since a capture or pawn move, zeros, and ones.
+
+What stands here reads python-chess boards and their move stacks; it is the plain statement of the rules that the
+compiled encoder of the search is tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import chess
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "CLASSICAL_112",
+    "HISTORY_BOARDS",
+    "HISTORY_FILLS",
+    "INPUT_PLANES",
+    "PLANES_PER_BOARD",
+    "check_board",
+    "pack_boards",
+    "unpack_planes",
+]
+
+INPUT_PLANES: Final = 112
+HISTORY_BOARDS: Final = 8
+PLANES_PER_BOARD: Final = 13
+CLASSICAL_112: Final = 1
+"""Leela's number of the input format written here (INPUT_CLASSICAL_112_PLANE)."""
+
+HISTORY_FILLS: Final = ("fen_only", "no")
+
+_AUXILIARY: Final = HISTORY_BOARDS * PLANES_PER_BOARD
+_CASTLING: Final = _AUXILIARY
+_BLACK_TO_MOVE: Final = _AUXILIARY + 4
+_RULE50: Final = _AUXILIARY + 5
+_ONES: Final = _AUXILIARY + 7
+_REPEATED: Final = 12
+_ALL: Final = 0xFFFF_FFFF_FFFF_FFFF
+
+# A board cannot recur sooner than four plies after a capture or pawn move, nor repeat one from before that move.
+_FIRST_REPETITION_CLOCK: Final = 4
+_LAST_ORIGINAL_CLOCK: Final = 2
+
+
+class _Snapshot(NamedTuple):
+    """What makes two boards of one game the same, White's ranks first. The side to move follows from the ply."""
+
+    pawns: int
+    knights: int
+    bishops: int
+    rooks: int
+    queens: int
+    kings: int
+    white: int
+    black: int
+    castling: int
+    ep_square: int | None
+
+    @property
+    def pieces(self) -> tuple[int, ...]:
+        """The six kinds of piece, White's pieces, Black's."""
+        return self[:8]
+
+
+class _Ply(NamedTuple):
+    snapshot: _Snapshot
+    halfmove_clock: int
+
+
+_STANDARD_START: Final = _Snapshot(
+    pawns=chess.BB_RANK_2 | chess.BB_RANK_7,
+    knights=chess.BB_B1 | chess.BB_G1 | chess.BB_B8 | chess.BB_G8,
+    bishops=chess.BB_C1 | chess.BB_F1 | chess.BB_C8 | chess.BB_F8,
+    rooks=chess.BB_CORNERS,
+    queens=chess.BB_D1 | chess.BB_D8,
+    kings=chess.BB_E1 | chess.BB_E8,
+    white=chess.BB_RANK_1 | chess.BB_RANK_2,
+    black=chess.BB_RANK_7 | chess.BB_RANK_8,
+    castling=chess.BB_CORNERS,
+    ep_square=None,
+)
+
+
+def check_board(board: object, index: int) -> chess.Board:
+    """Give `board` back if it is a standard chess board, else say in one sentence why it is not.
+
+    Args:
+        board: what was passed as item `index` of a sequence of boards.
+        index: its place, for the message.
+
+    Raises:
+        TypeError: not a ``chess.Board``.
+        ValueError: a Chess960 board or a variant, or a board without both kings.
+    """
+    if not isinstance(board, chess.Board):
+        raise TypeError(f"Item {index} is of type {type(board).__name__}; expected a chess.Board.")
+    if board.uci_variant != "chess":
+        raise ValueError(f"Board {index} is a {board.uci_variant} board; only standard chess is supported.")
+    if board.chess960:
+        raise ValueError(f"Board {index} is a Chess960 board; only standard chess is supported (chess960=False).")
+    if board.king(chess.WHITE) is None or board.king(chess.BLACK) is None:
+        raise ValueError(f"Board {index} ({board.fen()}) has no king of one colour; give a legal position.")
+    return board
+
+
+def pack_boards(
+    boards: Sequence[chess.Board], input_format: int = CLASSICAL_112, history_fill: str = "fen_only"
+) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Encode boards, with the history in their move stacks, as packed input planes.
+
+    Args:
+        boards: n standard chess boards; they are only read.
+        input_format: Leela's number of the input format; 1 (the classical 112 planes) is the one supported.
+        history_fill: what planes older than the known history show. ``"fen_only"``: the oldest known board again, with
+            a pawn that has just made a double step put back, unless that board is the start position of chess (then
+            nothing). ``"no"``: nothing, save one such board when a double step is known to have led to the oldest.
+
+    Returns:
+        ``(masks, values)``: uint64 [n, 112], bit s = square s as the side to move sees it; float32 [n, 112], the value
+        at the set bits.
+
+    Raises:
+        TypeError: an item is not a ``chess.Board``.
+        ValueError: a Chess960 or variant board, an unknown input format or history fill.
+    """
+    if input_format != CLASSICAL_112:
+        raise ValueError(f"Input format {input_format} is not supported; use {CLASSICAL_112} (classical 112 planes).")
+    if history_fill not in HISTORY_FILLS:
+        raise ValueError(f"history_fill is {history_fill!r}; expected one of {', '.join(map(repr, HISTORY_FILLS))}.")
+    n = len(boards)
+    masks = np.zeros((n, INPUT_PLANES), dtype=np.uint64)
+    values = np.ones((n, INPUT_PLANES), dtype=np.float32)
+    history = masks[:, :_AUXILIARY].reshape(n, HISTORY_BOARDS, PLANES_PER_BOARD)
+    black_to_move = np.zeros(n, dtype=bool)
+    shown = np.zeros((n, HISTORY_BOARDS, 8), dtype=np.uint64)  # six kinds of piece, White's pieces, Black's
+    for i, item in enumerate(boards):
+        board = check_board(item, i)
+        plies = _past(board)
+        repeated = [_has_occurred_before(plies, age) for age in range(min(len(plies), HISTORY_BOARDS))]
+        stack = [ply.snapshot.pieces for ply in plies[:HISTORY_BOARDS]]
+        stack += _filled(board, plies, history_fill)
+        shown[i, : len(stack)] = stack
+        history[i, : len(repeated), _REPEATED] = [_ALL if flag else 0 for flag in repeated]
+        masks[i, _CASTLING : _CASTLING + 4] = _castling_masks(plies[0].snapshot.castling, board.turn)
+        black_to_move[i] = board.turn == chess.BLACK
+        values[i, _RULE50] = board.halfmove_clock
+    # Mirroring the ranks of a mask is reversing its eight bytes.
+    shown[black_to_move] = shown[black_to_move].byteswap()
+    kinds, white, black = shown[:, :, :6], shown[:, :, 6:7], shown[:, :, 7:8]
+    mover_is_black = black_to_move[:, None, None]
+    history[:, :, 0:6] = kinds & np.where(mover_is_black, black, white)
+    history[:, :, 6:12] = kinds & np.where(mover_is_black, white, black)
+    masks[black_to_move, _BLACK_TO_MOVE] = _ALL
+    masks[:, _RULE50] = _ALL
+    masks[:, _ONES] = _ALL
+    return masks, values
+
+
+def unpack_planes(
+    masks: NDArray[np.uint64], values: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Write packed planes out in full.
+
+    Args:
+        masks: uint64 [n, planes].
+        values: float32 [n, planes].
+        out: where to write, float32 [n, planes, 8, 8] of any strides; a new C-contiguous array by default.
+
+    Returns:
+        float32 [n, planes, 8, 8]: sample, plane, rank, file, as seen by the side to move.
+
+    Raises:
+        ValueError: wrong shapes or types.
+    """
+    if masks.ndim != 2 or masks.dtype != np.uint64:
+        raise ValueError(f"masks must be uint64 [n, planes], not {masks.dtype} {list(masks.shape)}.")
+    if values.shape != masks.shape or values.dtype != np.float32:
+        raise ValueError(f"values must be float32 {list(masks.shape)}, not {values.dtype} {list(values.shape)}.")
+    shape = (*masks.shape, 8, 8)
+    if out is None:
+        out = np.empty(shape, dtype=np.float32)
+    elif out.shape != shape or out.dtype != np.float32:
+        raise ValueError(f"out must be float32 {list(shape)}, not {out.dtype} {list(out.shape)}.")
+    _unpack(masks, values, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _unpack(masks, values, out):  # type: ignore[no-untyped-def]  # pragma: no cover (compiled)
+    for i in range(masks.shape[0]):
+        for plane in range(masks.shape[1]):
+            mask = masks[i, plane]
+            value = values[i, plane]
+            for rank in range(8):
+                for file in range(8):
+                    bit = (mask >> np.uint64(8 * rank + file)) & np.uint64(1)
+                    out[i, plane, rank, file] = value if bit else np.float32(0)
+
+
+def _past(board: chess.Board) -> list[_Ply]:
+    """The plies that the planes depend on, newest first: the last eight boards, and older ones that they may repeat."""
+    depth = min(len(board.move_stack), HISTORY_BOARDS - 1)
+    plies = _snapshots(board, depth)
+    # Any of them may repeat a board that lies further back, but never from before a capture or pawn move.
+    needed = max((age + ply.halfmove_clock for age, ply in enumerate(plies) if _can_repeat(ply)), default=0)
+    needed = min(len(board.move_stack), needed)
+    return plies if needed <= depth else _snapshots(board, needed)
+
+
+def _can_repeat(ply: _Ply) -> bool:
+    return ply.halfmove_clock >= _FIRST_REPETITION_CLOCK
+
+
+def _snapshots(board: chess.Board, depth: int) -> list[_Ply]:
+    """The newest ``depth + 1`` plies of a game, newest first."""
+    known = len(board.move_stack)
+    cursor = board.copy(stack=depth)
+    plies = [_snapshot(cursor, is_oldest=known == 0)]
+    for age in range(1, depth + 1):
+        cursor.pop()
+        plies.append(_snapshot(cursor, is_oldest=age == known))
+    return plies
+
+
+def _snapshot(board: chess.Board, is_oldest: bool) -> _Ply:
+    snapshot = _Snapshot(
+        board.pawns,
+        board.knights,
+        board.bishops,
+        board.rooks,
+        board.queens,
+        board.kings,
+        board.occupied_co[chess.WHITE],
+        board.occupied_co[chess.BLACK],
+        board.clean_castling_rights(),
+        board.ep_square if is_oldest or _pawn_beside(board) else None,
+    )
+    return _Ply(snapshot, board.halfmove_clock)
+
+
+def _pawn_beside(board: chess.Board) -> bool:
+    """Whether a pawn of the side to move stands beside the pawn that has just made a double step, pinned or not.
+
+    Only then does lc0 tell boards apart by en passant, save that it takes a square written in a FEN as it stands.
+    """
+    if board.ep_square is None:
+        return False
+    attackers = chess.BB_PAWN_ATTACKS[not board.turn][board.ep_square]
+    return bool(attackers & board.pawns & board.occupied_co[board.turn])
+
+
+def _has_occurred_before(plies: list[_Ply], age: int) -> bool:
+    """Whether the board `age` plies ago repeats an older one."""
+    if not _can_repeat(plies[age]):
+        return False
+    for earlier in range(age + 2, len(plies), 2):
+        if plies[earlier].snapshot == plies[age].snapshot:
+            return True
+        if plies[earlier].halfmove_clock < _LAST_ORIGINAL_CLOCK:
+            return False
+    return False
+
+
+def _filled(board: chess.Board, plies: list[_Ply], history_fill: str) -> list[tuple[int, ...]]:
+    """What the planes older than the known history show, newest first."""
+    known = len(board.move_stack) + 1
+    missing = HISTORY_BOARDS - known
+    if missing <= 0:
+        return []
+    oldest = plies[-1].snapshot
+    white_to_move = (board.turn == chess.WHITE) == (known % 2 == 1)
+    if history_fill == "fen_only" and white_to_move and oldest == _STANDARD_START:
+        return []
+    if history_fill == "no":
+        if oldest.ep_square is None:
+            return []
+        missing = 1
+    return [_before_double_step(oldest, white_to_move).pieces] * missing
+
+
+def _before_double_step(snapshot: _Snapshot, white_to_move: bool) -> _Snapshot:
+    """The board with the pawn that has just passed the en passant square put back where it came from."""
+    if snapshot.ep_square is None:
+        return snapshot
+    ahead = -8 if white_to_move else 8  # the opponent's pawn went two ranks towards the side to move
+    moved = chess.BB_SQUARES[snapshot.ep_square + ahead] | chess.BB_SQUARES[snapshot.ep_square - ahead]
+    pawns = snapshot.pawns ^ moved
+    if white_to_move:
+        return snapshot._replace(pawns=pawns, black=snapshot.black ^ moved)
+    return snapshot._replace(pawns=pawns, white=snapshot.white ^ moved)
+
+
+def _castling_masks(castling: int, turn: chess.Color) -> list[int]:
+    """All-ones or empty masks of the mover's rights to castle long and short, then the opponent's."""
+    white = (chess.BB_A1, chess.BB_H1)
+    black = (chess.BB_A8, chess.BB_H8)
+    rooks = (*white, *black) if turn == chess.WHITE else (*black, *white)
+    return [_ALL if castling & rook else 0 for rook in rooks]

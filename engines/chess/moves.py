@@ -1,0 +1,108 @@
+"""The 1,858 moves of a Leela policy, and the way from a move to its place in that list.
+
+A policy vector lists moves as the side to move sees the board: for Black the ranks are mirrored, the files are not.
+The list holds, by origin and then by target square, every pair of squares a queen or a knight can connect on an empty
+board, and after those the promotions to queen, rook and bishop. Three choices of that list surprise: a promotion to a
+knight is the plain pair of squares (``a7a8``), castling is the king taking its own rook (``e1h1``), and a plain pair
+serves every piece that can make the step.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index"]
+
+POLICY_SIZE: Final = 1858
+"""Length of a policy vector."""
+
+_LISTED_PROMOTIONS: Final = (chess.QUEEN, chess.ROOK, chess.BISHOP)
+
+
+def _connected(origin: int, target: int) -> bool:
+    """Whether a queen or a knight on an empty board goes from `origin` to `target` in one move."""
+    files = abs(chess.square_file(origin) - chess.square_file(target))
+    ranks = abs(chess.square_rank(origin) - chess.square_rank(target))
+    queen = files == 0 or ranks == 0 or files == ranks
+    return origin != target and (queen or {files, ranks} == {1, 2})
+
+
+def _listed_moves() -> tuple[chess.Move, ...]:
+    plain = [chess.Move(a, b) for a in chess.SQUARES for b in chess.SQUARES if _connected(a, b)]
+    promotions = [
+        chess.Move(chess.square(origin_file, 6), chess.square(target_file, 7), promotion=piece)
+        for origin_file in range(8)
+        for target_file in range(max(origin_file - 1, 0), min(origin_file + 2, 8))
+        for piece in _LISTED_PROMOTIONS
+    ]
+    return (*plain, *promotions)
+
+
+def _lookup_tables(moves: tuple[chess.Move, ...]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    from_to = np.full((64, 64), -1, dtype=np.int16)
+    promotions = np.full((len(_LISTED_PROMOTIONS), 8, 8), -1, dtype=np.int16)
+    for index, move in enumerate(moves):
+        if move.promotion is None:
+            from_to[move.from_square, move.to_square] = index
+        else:
+            piece = _LISTED_PROMOTIONS.index(move.promotion)
+            promotions[piece, chess.square_file(move.from_square), chess.square_file(move.to_square)] = index
+    from_to.setflags(write=False)
+    promotions.setflags(write=False)
+    return from_to, promotions
+
+
+_MOVES: Final = _listed_moves()
+
+POLICY_MOVES: Final[tuple[str, ...]] = tuple(move.uci() for move in _MOVES)
+"""The moves in policy order, as UCI strings seen from the side to move (its pawns go up the board)."""
+
+_TABLES: Final = _lookup_tables(_MOVES)
+
+FROM_TO_INDEX: Final[NDArray[np.int16]] = _TABLES[0]
+"""int16 [64, 64]: policy index by origin and target square (a1 = 0 … h8 = 63, mover's view); -1 where no piece goes."""
+
+PROMOTION_INDEX: Final[NDArray[np.int16]] = _TABLES[1]
+"""int16 [3, 8, 8]: index of a promotion to queen, rook, bishop by origin and target file; -1 where no pawn goes."""
+
+# Plain nested lists: reading one element of a numpy array from Python is several times slower.
+_FROM_TO: Final[list[list[int]]] = FROM_TO_INDEX.tolist()
+_PROMOTIONS: Final[dict[int, list[list[int]]]] = dict(zip(_LISTED_PROMOTIONS, PROMOTION_INDEX.tolist(), strict=True))
+
+
+def policy_index(board: chess.Board, move: chess.Move) -> int:
+    """Give the place of `move`, played by the side to move of `board`, in the policy vector.
+
+    Castling is accepted as python-chess writes it on a standard board (``e1g1``) and as the king taking its own rook
+    (``e1h1``).
+
+    Args:
+        board: a standard chess board; it is only read.
+        move: a move of the side to move. Whether it is legal is not checked.
+
+    Returns:
+        An index in ``0 … POLICY_SIZE - 1``.
+
+    Raises:
+        ValueError: the policy has no such move (a null move, a drop, a step no piece can make).
+    """
+    origin, target = move.from_square, move.to_square
+    if board.is_castling(move):
+        target = chess.square(7 if target > origin else 0, chess.square_rank(origin))
+    if board.turn == chess.BLACK:
+        origin, target = origin ^ 56, target ^ 56
+    if move.drop is not None:
+        index = -1
+    elif move.promotion is None or move.promotion == chess.KNIGHT:
+        index = _FROM_TO[origin][target]
+    elif move.promotion in _PROMOTIONS and origin >> 3 == 6 and target >> 3 == 7:
+        index = _PROMOTIONS[move.promotion][origin & 7][target & 7]
+    else:
+        index = -1
+    if index < 0:
+        raise ValueError(f"The policy has no place for the move {move.uci()} on the board {board.fen()}.")
+    return index

@@ -1,0 +1,144 @@
+"""The 112 input planes straight from kernel rows: what ``encoding.pack_boards`` says, compiled.
+
+A row shows a position from its own mover.  The planes show all eight boards from the newest mover, so rows an odd number of
+plies older are turned and their sides exchanged.
+"""
+
+from __future__ import annotations
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.chess.bits import U0, U1, U6, U8, U63, mirror
+from engines.chess.position import (
+    DIAGONALS,
+    KEY,
+    KINGS,
+    KNIGHTS,
+    ORTHOGONALS,
+    OWN,
+    PAWNS,
+    STATE,
+    black_to_move,
+    halfmove_clock,
+    position_of,
+)
+from engines.compiled import kernel
+
+HISTORY_BOARDS = 8
+FILL_NOTHING, FILL_OLDEST = 0, 1
+FILLS = {"no": FILL_NOTHING, "fen_only": FILL_OLDEST}
+
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_NONE = np.uint64(0)
+_AUXILIARY = 104
+_START = position_of(chess.Board())
+
+
+@kernel
+def write_board(row, age, repeated, masks):
+    """Write the 13 planes of the board ``age`` plies ago (``row``, its own mover's view) into ``masks`` (``uint64 [112]``)."""
+    own, pawns, knights = row[OWN], row[PAWNS], row[KNIGHTS]
+    diagonals, orthogonals, kings = row[DIAGONALS], row[ORTHOGONALS], row[KINGS]
+    if age & 1:
+        own = (pawns | knights | diagonals | orthogonals | kings) & ~own
+        own, pawns, knights = mirror(own), mirror(pawns), mirror(knights)
+        diagonals, orthogonals, kings = mirror(diagonals), mirror(orthogonals), mirror(kings)
+    queens = diagonals & orthogonals
+    base = 13 * age
+    for side in range(2):
+        of_side = own if side == 0 else ~own
+        masks[base] = pawns & of_side
+        masks[base + 1] = knights & of_side
+        masks[base + 2] = diagonals & ~queens & of_side
+        masks[base + 3] = orthogonals & ~queens & of_side
+        masks[base + 4] = queens & of_side
+        masks[base + 5] = kings & of_side
+        base += 6
+    masks[base] = _ALL if repeated else _NONE
+
+
+@kernel
+def write_missing(oldest, age, fill, masks):
+    """Write the boards older than the first known one, which is ``age`` plies old (see ``encoding.pack_boards``)."""
+    passant = oldest[STATE] & U63
+    boards = HISTORY_BOARDS - age - 1
+    if fill == FILL_NOTHING:
+        if passant == U0:
+            boards = 0
+        boards = min(boards, 1)
+    elif oldest[KEY] == _START[KEY]:
+        boards = 0
+    source = 13 * age
+    for board in range(age + 1, HISTORY_BOARDS):
+        for plane in range(13):
+            filled = board <= age + boards and plane < 12
+            masks[13 * board + plane] = masks[source + plane] if filled else _NONE
+        if passant and board <= age + boards:
+            # The double step that gave the en-passant square is taken back: a pawn of the side that is not to move in `oldest`.
+            moved = U1 << (passant - U8) | U1 << (passant + U8)
+            if age & 1:
+                masks[13 * board] ^= mirror(moved)
+            else:
+                masks[13 * board + 6] ^= moved
+
+
+@kernel
+def write_auxiliary(row, masks, values):
+    """Write planes 104–111 of the newest position: castling rights, side to move, rule 50, zeros, ones; all ``values``."""
+    state = row[STATE]
+    rights = state >> U6
+    for plane in range(values.shape[0]):
+        values[plane] = np.float32(1)
+    masks[_AUXILIARY] = _ALL if (rights >> U1) & U1 else _NONE
+    masks[_AUXILIARY + 1] = _ALL if rights & U1 else _NONE
+    masks[_AUXILIARY + 2] = _ALL if (rights >> np.uint64(3)) & U1 else _NONE
+    masks[_AUXILIARY + 3] = _ALL if (rights >> np.uint64(2)) & U1 else _NONE
+    masks[_AUXILIARY + 4] = _ALL if black_to_move(state) else _NONE
+    masks[_AUXILIARY + 5] = _ALL
+    values[_AUXILIARY + 5] = np.float32(halfmove_clock(state))
+    masks[_AUXILIARY + 6] = _NONE
+    masks[_AUXILIARY + 7] = _ALL
+
+
+@kernel
+def count_repetitions(rows, repetitions):
+    """For each row of one game (``uint64 [n, 8]``, oldest first) write how often its position stood before (``uint8 [n]``)."""
+    for ply in range(rows.shape[0]):
+        repetitions[ply] = 0
+        reach = min(np.int64(halfmove_clock(rows[ply, STATE])), ply)
+        earlier = 4
+        while earlier <= reach:
+            if rows[ply - earlier, KEY] == rows[ply, KEY]:
+                repetitions[ply] += 1
+            earlier += 2
+
+
+@kernel
+def pack_game_plies(rows, repetitions, plies, fill, masks, values):
+    """Encode the positions ``plies`` (``int64 [n]``) of one game into ``masks``/``values`` ([n, 112]) with their true history."""
+    for i in range(plies.shape[0]):
+        ply = plies[i]
+        known = min(ply, HISTORY_BOARDS - 1)
+        for age in range(known + 1):
+            write_board(rows[ply - age], age, repetitions[ply - age] > 0, masks[i])
+        if known < HISTORY_BOARDS - 1:
+            write_missing(rows[0], ply, fill, masks[i])
+        write_auxiliary(rows[ply], masks[i], values[i])
+
+
+def pack_game(
+    rows: NDArray[np.uint64], plies: NDArray[np.int64], history_fill: str = "fen_only"
+) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Packed planes (``uint64 [n, 112]``, ``float32 [n, 112]``) of chosen plies of one game.
+
+    ``rows`` are the game's positions, oldest first (``uint64 [m, 8]``, see ``position.game_rows``); ``plies`` are indices into
+    them.  Equal to ``encoding.pack_boards`` on the boards with their move stacks.
+    """
+    repetitions = np.zeros(len(rows), dtype=np.uint8)
+    count_repetitions(rows, repetitions)
+    masks = np.zeros((len(plies), 112), dtype=np.uint64)
+    values = np.zeros((len(plies), 112), dtype=np.float32)
+    pack_game_plies(rows, repetitions, plies, FILLS[history_fill], masks, values)
+    return masks, values

@@ -1,0 +1,290 @@
+"""A chess position as eight 64-bit words, always seen from the side to move.
+
+====  =============  ====================================================================
+word  name           content
+====  =============  ====================================================================
+0     OWN            squares of the side to move
+1     PAWNS          pawns of both sides
+2     KNIGHTS        knights of both sides
+3     DIAGONALS      bishops and queens of both sides
+4     ORTHOGONALS    rooks and queens of both sides
+5     KINGS          both kings
+6     STATE          en-passant square, castling rights, side, clocks (see below)
+7     KEY            Zobrist key of the position (placement, rights, en passant, side)
+====  =============  ====================================================================
+
+The board is turned so that the mover's pawns go up; ``make_move`` ends by turning it.  One code path serves both colours,
+the policy map and the input planes need no flipping, and a row fills one cache line.
+
+STATE bits: 0–5 en-passant target (0 = none; set only when an enemy pawn stands beside the pushed pawn, or when a FEN says so),
+6 own short castling, 7 own long, 8 their short, 9 their long, 10 Black to move, 11–18 half-move clock (stops at 255),
+19–34 plies since the start of move 1.
+"""
+
+from __future__ import annotations
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.chess.bits import (
+    NOT_FILE_A,
+    NOT_FILE_H,
+    U0,
+    U1,
+    U2,
+    U6,
+    U7,
+    U8,
+    U10,
+    U11,
+    U12,
+    U15,
+    U19,
+    U56,
+    U63,
+    U255,
+    count,
+    mirror,
+)
+from engines.compiled import kernel
+
+WORDS = 8
+OWN, PAWNS, KNIGHTS, DIAGONALS, ORTHOGONALS, KINGS, STATE, KEY = range(WORDS)
+
+# A move is from | to << 6 | kind << 12; promotion kinds carry the piece, castling is written king to target (e1g1).
+QUIET, DOUBLE_PUSH, EN_PASSANT, CASTLE_SHORT, CASTLE_LONG = 0, 1, 2, 3, 4
+PROMOTE_KNIGHT, PROMOTE_BISHOP, PROMOTE_ROOK, PROMOTE_QUEEN = 5, 6, 7, 8
+PROMOTION_KINDS = {
+    chess.KNIGHT: PROMOTE_KNIGHT,
+    chess.BISHOP: PROMOTE_BISHOP,
+    chess.ROOK: PROMOTE_ROOK,
+    chess.QUEEN: PROMOTE_QUEEN,
+}
+PROMOTION_PIECES = {kind: piece for piece, kind in PROMOTION_KINDS.items()}
+
+_PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN, _KING, _EMPTY = range(7)
+_DOUBLE_PUSH, _EN_PASSANT, _CASTLE_SHORT, _CASTLE_LONG, _PROMOTE_KNIGHT = (np.uint64(k) for k in range(1, 6))
+_SHORT_ROOK_SQUARES = np.uint64(0xA0)  # h1 and f1
+_LONG_ROOK_SQUARES = np.uint64(0x09)  # a1 and d1
+_F1, _D1, _H1 = np.uint64(5), np.uint64(3), np.uint64(7)
+
+_random = np.random.default_rng(20231011)
+PIECE_KEYS = _random.integers(0, 2**64, size=(2, 6, 64), dtype=np.uint64)  # [black?, piece, absolute square]
+CASTLING_KEYS = _random.integers(0, 2**64, size=16, dtype=np.uint64)  # by absolute rights: white short, white long, black …
+EN_PASSANT_KEYS = _random.integers(0, 2**64, size=8, dtype=np.uint64)  # by file
+BLACK_KEY = np.uint64(_random.integers(0, 2**64, dtype=np.uint64))
+
+# Castling rights that survive a move from or to a square (mover's view: own rights in bits 0–1, theirs in bits 2–3).
+RIGHTS_KEPT = np.full(64, 15, dtype=np.uint64)
+RIGHTS_KEPT[[chess.E1, chess.H1, chess.A1, chess.H8, chess.A8]] = (12, 14, 13, 11, 7)
+
+
+@kernel
+def piece_at(pawns, knights, diagonals, orthogonals, kings, square):
+    """Piece on ``square``: 0 pawn, 1 knight, 2 bishop, 3 rook, 4 queen, 5 king, 6 none."""
+    bit = U1 << square
+    if pawns & bit:
+        return _PAWN
+    if knights & bit:
+        return _KNIGHT
+    if diagonals & bit:
+        return _QUEEN if orthogonals & bit else _BISHOP
+    if orthogonals & bit:
+        return _ROOK
+    return _KING if kings & bit else _EMPTY
+
+
+@kernel
+def black_to_move(state):
+    """1 where Black is to move, else 0 (``uint64``)."""
+    return (state >> U10) & U1
+
+
+@kernel
+def halfmove_clock(state):
+    """Plies since the last capture or pawn move, at most 255 (``uint64``)."""
+    return (state >> U11) & U255
+
+
+@kernel
+def make_move(rows, i, out, j, move):
+    """Play ``move`` (legal in row ``i`` of ``rows``) and write the position, turned to the next mover, to row ``j`` of ``out``."""
+    own, pawns, knights = rows[i, OWN], rows[i, PAWNS], rows[i, KNIGHTS]
+    diagonals, orthogonals, kings = rows[i, DIAGONALS], rows[i, ORTHOGONALS], rows[i, KINGS]
+    state, key = rows[i, STATE], rows[i, KEY]
+    source, target, kind = move & U63, (move >> U6) & U63, (move >> U12) & U15
+    source_bit, target_bit = U1 << source, U1 << target
+    black = black_to_move(state)
+    white = black ^ U1
+    turn = black * U56  # squares are turned for Black; keys are for absolute squares
+
+    piece = piece_at(pawns, knights, diagonals, orthogonals, kings, source)
+    captured = piece_at(pawns, knights, diagonals, orthogonals, kings, target)
+    clock = min(halfmove_clock(state) + U1, U255)
+    if captured != _EMPTY:
+        key ^= PIECE_KEYS[white, captured, target ^ turn]
+        clock = U0
+    key ^= PIECE_KEYS[black, piece, source ^ turn]
+
+    keep = ~(source_bit | target_bit)
+    own = (own & ~source_bit) | target_bit
+    pawns &= keep
+    knights &= keep
+    diagonals &= keep
+    orthogonals &= keep
+    kings &= keep
+
+    old_passant = state & U63
+    if old_passant:
+        key ^= EN_PASSANT_KEYS[old_passant & U7]
+    passant = U0
+    if piece == _PAWN:
+        clock = U0
+        if kind == _DOUBLE_PUSH:
+            beside = ((target_bit & NOT_FILE_A) >> U1) | ((target_bit & NOT_FILE_H) << U1)
+            if beside & pawns & ~own:
+                passant = source + U8
+        elif kind == _EN_PASSANT:
+            pawns &= ~(target_bit >> U8)
+            key ^= PIECE_KEYS[white, _PAWN, (target - U8) ^ turn]
+        elif kind >= _PROMOTE_KNIGHT:
+            piece = np.int64(kind - _PROMOTE_KNIGHT) + _KNIGHT
+    key ^= PIECE_KEYS[black, piece, target ^ turn]
+    if piece == _PAWN:
+        pawns |= target_bit
+    elif piece == _KNIGHT:
+        knights |= target_bit
+    elif piece == _KING:
+        kings |= target_bit
+        if kind == _CASTLE_SHORT:
+            orthogonals ^= _SHORT_ROOK_SQUARES
+            own ^= _SHORT_ROOK_SQUARES
+            key ^= PIECE_KEYS[black, _ROOK, _H1 ^ turn] ^ PIECE_KEYS[black, _ROOK, _F1 ^ turn]
+        elif kind == _CASTLE_LONG:
+            orthogonals ^= _LONG_ROOK_SQUARES
+            own ^= _LONG_ROOK_SQUARES
+            key ^= PIECE_KEYS[black, _ROOK, U0 ^ turn] ^ PIECE_KEYS[black, _ROOK, _D1 ^ turn]
+    else:
+        if piece != _ROOK:
+            diagonals |= target_bit
+        if piece != _BISHOP:
+            orthogonals |= target_bit
+
+    rights = (state >> U6) & U15
+    kept = rights & RIGHTS_KEPT[source] & RIGHTS_KEPT[target]
+    kept_by_next = ((kept >> U2) | (kept << U2)) & U15
+    if kept != rights:
+        by_next = ((rights >> U2) | (rights << U2)) & U15
+        if black:
+            key ^= CASTLING_KEYS[by_next] ^ CASTLING_KEYS[kept_by_next]
+        else:
+            key ^= CASTLING_KEYS[rights] ^ CASTLING_KEYS[kept]
+    if passant:
+        key ^= EN_PASSANT_KEYS[passant & U7]
+        passant ^= U56
+
+    out[j, OWN] = mirror((pawns | knights | diagonals | orthogonals | kings) & ~own)
+    out[j, PAWNS] = mirror(pawns)
+    out[j, KNIGHTS] = mirror(knights)
+    out[j, DIAGONALS] = mirror(diagonals)
+    out[j, ORTHOGONALS] = mirror(orthogonals)
+    out[j, KINGS] = mirror(kings)
+    out[j, STATE] = passant | kept_by_next << U6 | white << U10 | clock << U11 | ((state >> U19) + U1) << U19
+    out[j, KEY] = key ^ BLACK_KEY
+
+
+@kernel
+def insufficient_material(row):
+    """Neither side can mate by any play: bare kings plus at most one minor piece, or bishops all on one square colour."""
+    if row[PAWNS] | row[ORTHOGONALS]:
+        return False
+    bishops, knights = row[DIAGONALS], row[KNIGHTS]
+    if knights:
+        return count(knights | bishops) == U1
+    dark = np.uint64(0xAA55AA55AA55AA55)
+    return (bishops & dark) == U0 or (bishops & ~dark) == U0
+
+
+def position_of(board: chess.Board) -> NDArray[np.uint64]:
+    """The eight words (``uint64 [8]``) of a python-chess board.
+
+    Raises ``ValueError`` for variants, Chess960 castling rights and boards without exactly one king a side.
+    """
+    if type(board).uci_variant != "chess" or board.chess960:
+        raise ValueError("the engine plays standard chess only: give a plain chess.Board without Chess960 castling")
+    if any(len(board.pieces(chess.KING, color)) != 1 for color in chess.COLORS):
+        raise ValueError(f"a position needs exactly one king a side, which '{board.fen()}' has not")
+
+    def seen(bits: int) -> np.uint64:
+        return np.uint64(bits if board.turn else chess.flip_vertical(bits))
+
+    black = 0 if board.turn else 1
+    rights = board.clean_castling_rights()
+    short_long = [(rights >> chess.H1 & 1) | (rights >> chess.A1 & 1) << 1, (rights >> chess.H8 & 1) | (rights >> chess.A8 & 1) << 1]
+    passant = 0
+    if board.ep_square is not None and _passant_counts(board):
+        passant = board.ep_square if board.turn else board.ep_square ^ 56
+    key = CASTLING_KEYS[short_long[0] | short_long[1] << 2]
+    for square, piece in board.piece_map().items():
+        key = key ^ PIECE_KEYS[0 if piece.color else 1, piece.piece_type - 1, square]
+    if passant:
+        key = key ^ EN_PASSANT_KEYS[passant & 7]
+    if black:
+        key = key ^ BLACK_KEY
+    state = passant | (short_long[black] | short_long[1 - black] << 2) << 6 | black << 10
+    state |= min(board.halfmove_clock, 255) << 11 | min(board.ply(), 65535) << 19
+    return np.array(
+        [
+            seen(board.occupied_co[board.turn]),
+            seen(board.pawns),
+            seen(board.knights),
+            seen(board.bishops | board.queens),
+            seen(board.rooks | board.queens),
+            seen(board.kings),
+            np.uint64(state),
+            key,
+        ],
+        dtype=np.uint64,
+    )
+
+
+def _passant_counts(board: chess.Board) -> bool:
+    """An en-passant square counts when a pawn stands beside the pushed one (pins ignored), or when it came from a FEN."""
+    return not board.move_stack or board.has_pseudo_legal_en_passant()
+
+
+def game_rows(board: chess.Board) -> NDArray[np.uint64]:
+    """Positions of the whole known game, oldest first, the board itself last: ``uint64 [plies + 1, 8]``."""
+    replay = board.root()
+    rows = np.empty((len(board.move_stack) + 1, WORDS), dtype=np.uint64)
+    rows[0] = position_of(replay)
+    for ply, move in enumerate(board.move_stack):
+        make_move(rows, ply, rows, ply + 1, np.uint64(encode_move(replay, move)))
+        replay.push(move)
+    return rows
+
+
+def encode_move(board: chess.Board, move: chess.Move) -> int:
+    """The 16-bit move of a legal python-chess move on ``board`` (mover's view)."""
+    turn = 0 if board.turn else 56
+    kind = QUIET
+    if move.promotion:
+        kind = PROMOTION_KINDS[move.promotion]
+    elif board.is_castling(move):
+        short = board.is_kingside_castling(move)
+        kind = CASTLE_SHORT if short else CASTLE_LONG
+        return (chess.E1 | (chess.G1 if short else chess.C1) << 6) | kind << 12
+    elif board.is_en_passant(move):
+        kind = EN_PASSANT
+    elif board.piece_type_at(move.from_square) == chess.PAWN and abs(move.from_square - move.to_square) == 16:
+        kind = DOUBLE_PUSH
+    return (move.from_square ^ turn) | (move.to_square ^ turn) << 6 | kind << 12
+
+
+def decode_move(move: int, black: bool) -> chess.Move:
+    """The python-chess move of a 16-bit move; ``black`` says whose view it was written from."""
+    turn = 56 if black else 0
+    return chess.Move((move & 63) ^ turn, (move >> 6 & 63) ^ turn, PROMOTION_PIECES.get(move >> 12))
+
+

@@ -1,0 +1,347 @@
+"""Agents: a network together with what is needed to ask it about chess boards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import chess
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards, unpack_planes
+from engines.chess.moves import POLICY_SIZE, policy_index
+from engines.networks.architecture import Edits, NetworkConfig, ResidualNetwork
+from engines.networks.errors import NetworkFormatError
+from engines.networks.info import NetworkInfo
+from engines.networks.reading import parse_network
+
+__all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
+
+BATCH: Final = 256
+"""Positions that go through the network at once; more are cut into batches of this size."""
+
+_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_SUFFIX: Final = ".pb.gz"
+_CHECKPOINTS: Final = Path(__file__).resolve().parents[1] / "checkpoints"
+# The names lc0 gives to the only heads of a file that has one of each.
+_SINGLE_HEADS: Final = {"policy_head": (None, "vanilla"), "value_head": (None, "winner")}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an agent says of n boards, each from the view of its side to move."""
+
+    policy: list[dict[chess.Move, float]]
+    """For each board, the probability of each legal move; sums to 1."""
+    wdl: NDArray[np.float32]
+    """float32 [n, 3]: probabilities of win, draw, loss. From a scalar value v: (1 + v)/2, 0, (1 − v)/2."""
+    value: NDArray[np.float32]
+    """float32 [n] in [-1, 1]: win − loss."""
+    moves_left: NDArray[np.float32] | None
+    """float32 [n]: plies to the end of the game; None if the network does not say."""
+
+
+@dataclass(frozen=True)
+class PackedEvaluation:
+    """What an agent says of n packed positions, each from the view of its side to move."""
+
+    logits: NDArray[np.float32]
+    """float32 [n, 1858]: policy logits over all moves, legal or not."""
+    wdl: NDArray[np.float32]
+    """float32 [n, 3]: probabilities of win, draw, loss."""
+    moves_left: NDArray[np.float32] | None
+    """float32 [n]: plies to the end of the game; None if the network does not say."""
+
+    @property
+    def value(self) -> NDArray[np.float32]:
+        """float32 [n] in [-1, 1]: win − loss."""
+        return self.wdl[:, 0] - self.wdl[:, 2]
+
+
+class Agent:
+    """A policy/value network that can be asked about chess boards.
+
+    Args:
+        network: any residual network; the agent keeps a copy without batch normalisation, in evaluation mode.
+        name: what to call it.
+        history_fill: what the planes older than a board's known history show, ``"fen_only"`` or ``"no"``; see
+            `engines.chess.encoding.pack_boards`.
+        device: a torch device, such as ``"cpu"`` or ``"cuda"``.
+        dtype: ``"float32"``, or ``"bfloat16"`` for about twice the speed with probabilities off by up to 0.02.
+        path: the file it came from.
+        info: what that file says of itself.
+        sha256: hexadecimal SHA-256 of that file; worked out from the weights if not given.
+
+    Raises:
+        ValueError: an unknown history fill, type or device.
+    """
+
+    def __init__(
+        self,
+        network: ResidualNetwork,
+        name: str,
+        *,
+        history_fill: str = "fen_only",
+        device: str | torch.device = "cpu",
+        dtype: str = "float32",
+        path: Path | None = None,
+        info: NetworkInfo | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        if history_fill not in HISTORY_FILLS:
+            expected = " or ".join(map(repr, HISTORY_FILLS))
+            raise ValueError(f"history_fill is {history_fill!r}; expected {expected}.")
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtype is {dtype!r}; expected {' or '.join(map(repr, _DTYPES))}.")
+        self.device = _device(device)
+        self.name = name
+        self.history_fill = history_fill
+        self.dtype = dtype
+        self.path = path
+        self.info = info or NetworkInfo()
+        self.network: ResidualNetwork = network.folded().to(device=self.device, dtype=_DTYPES[dtype])
+        # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self._sha256 = sha256
+
+    def __repr__(self) -> str:
+        return (
+            f"Agent({self.name!r}, {self.config.blocks} blocks of {self.config.filters}, {self.device}, {self.dtype})"
+        )
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The shape of the network."""
+        return self.network.config
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layer names in forward order."""
+        return self.network.layer_names
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of the file's content, or of shape and weights for an agent made in memory."""
+        if self._sha256 is None:
+            digest = hashlib.sha256(repr(self.config).encode())
+            for name, tensor in self.network.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+            self._sha256 = digest.hexdigest()
+        return self._sha256
+
+    def evaluate(self, boards: Sequence[chess.Board], *, edit: Edits | None = None) -> Evaluation:
+        """Evaluate boards, with the history in their move stacks.
+
+        Args:
+            boards: at least one standard chess board, each with a legal move; they are only read.
+            edit: as for `ResidualNetwork.forward`: functions that replace the outputs of layers.
+
+        Returns:
+            Policies over the legal moves (softmax in float64), value and plies left.
+
+        Raises:
+            TypeError: `boards` is no sequence of ``chess.Board``.
+            ValueError: no boards, a board that is not standard chess, a board without legal moves, or an `edit` that
+                does not fit.
+        """
+        if isinstance(boards, chess.Board) or not isinstance(boards, Sequence):
+            raise TypeError(f"boards is of type {type(boards).__name__}; expected a sequence of chess.Board.")
+        if not boards:
+            raise ValueError("There are no boards to evaluate; give at least one.")
+        legal = [_legal_moves(board, i) for i, board in enumerate(boards)]
+        masks, values = pack_boards(boards, self.config.input_format, self.history_fill)
+        output = self.evaluate_packed(masks, values, edit=edit)
+        policy = []
+        for board, moves, logits in zip(boards, legal, output.logits, strict=True):
+            chosen = logits[[policy_index(board, move) for move in moves]].astype(np.float64)
+            weights = np.exp(chosen - chosen.max())
+            policy.append(dict(zip(moves, (weights / weights.sum()).tolist(), strict=True)))
+        return Evaluation(policy, output.wdl, output.value, output.moves_left)
+
+    def evaluate_packed(
+        self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, edit: Edits | None = None
+    ) -> PackedEvaluation:
+        """Evaluate positions given as packed input planes.
+
+        Args:
+            masks: uint64 [n, 112], as `engines.chess.encoding.pack_boards` gives them; n may be zero.
+            values: float32 [n, 112].
+            edit: as for `ResidualNetwork.forward`.
+
+        Returns:
+            Policy logits, value and plies left, in float32.
+
+        Raises:
+            ValueError: wrong shapes or types, an `edit` that does not fit, or outputs that are not finite.
+        """
+        n = len(masks)
+        logits = np.empty((n, POLICY_SIZE), dtype=np.float32)
+        wdl = np.empty((n, 3), dtype=np.float32)
+        moves_left = np.empty(n, dtype=np.float32) if self.config.moves_left else None
+        with self._inference():
+            for rows, planes in self._batches(masks, values):
+                output = self.network(planes, edit)
+                logits[rows] = _to_numpy(output.policy)
+                wdl[rows] = _win_draw_loss(_to_numpy(output.value))
+                if moves_left is not None:
+                    moves_left[rows] = _to_numpy(output.moves_left)
+        if not (np.isfinite(logits).all() and np.isfinite(wdl).all()):
+            raise ValueError(f"The network of {self.name} gives numbers that are not finite; its weights are unusable.")
+        return PackedEvaluation(logits, wdl, moves_left)
+
+    def activations_packed(
+        self, masks: NDArray[np.uint64], values: NDArray[np.float32], layers: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Give what layers give for positions given as packed input planes.
+
+        Args:
+            masks: uint64 [n, 112].
+            values: float32 [n, 112].
+            layers: names out of `layers`.
+
+        Returns:
+            By layer, in the order asked for, float32 [n, d]. The outputs of convolutions are flattened channel by
+            channel: entry ``64 * channel + square``, square a1 = 0 … h8 = 63 as the side to move sees it.
+
+        Raises:
+            ValueError: wrong shapes or types, or a name that is no layer.
+        """
+        self.network.check_layers(layers)
+        taken: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
+        with self._inference():
+            for _, planes in self._batches(masks, values):
+                for name, tensor in self.network.layer_outputs(planes, layers).items():
+                    taken[name].append(_to_numpy(tensor.flatten(1)))
+        return {name: np.concatenate(parts) for name, parts in taken.items()}
+
+    def _batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Rows and planes [n, 112, 8, 8], batch by batch."""
+        if masks.ndim != 2 or masks.shape[1] != INPUT_PLANES or values.shape != masks.shape:
+            shapes = f"{list(masks.shape)} and {list(values.shape)}"
+            raise ValueError(f"masks and values must both be [n, {INPUT_PLANES}], not {shapes}.")
+        if masks.dtype != np.uint64 or values.dtype != np.float32:
+            raise ValueError(f"masks must be uint64 and values float32, not {masks.dtype} and {values.dtype}.")
+        # An empty set goes through once, so that outputs have their widths.
+        for start in range(0, max(len(masks), 1), BATCH):
+            rows = slice(start, min(start + BATCH, len(masks)))
+            yield rows, self._planes(masks[rows], values[rows])
+
+    def _planes(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> torch.Tensor:
+        dtype = _DTYPES[self.dtype]
+        if self.device.type == "cpu":
+            channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
+            return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(dtype)
+        # The packed form is a twentieth of the planes: it is what travels to the device.
+        bits = torch.from_numpy(masks.view(np.int64)).to(self.device)
+        numbers = torch.from_numpy(values).to(self.device, dtype)
+        squares = torch.arange(64, device=self.device)[:, None]
+        planes = ((bits[:, None, :] >> squares) & 1).to(dtype) * numbers[:, None, :]
+        return planes.view(len(masks), 8, 8, INPUT_PLANES).permute(0, 3, 1, 2)
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """No gradients; and float32 is to mean float32 also where a GPU would round it to 10 bits (TF32)."""
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+
+
+def load_agent(
+    path_or_name: str | Path,
+    *,
+    history_fill: str = "fen_only",
+    policy_head: str | None = None,
+    value_head: str | None = None,
+    device: str | torch.device = "cpu",
+    dtype: str = "float32",
+) -> Agent:
+    """Load an agent from a Leela network file, or a shipped one by its name.
+
+    Args:
+        path_or_name: the path of a ``.pb.gz`` file, or one of `shipped_agents`. A file of that path goes first.
+        history_fill: what the planes older than a board's known history show: ``"fen_only"`` repeats the oldest known
+            board for positions that do not begin at the start of a game, as lc0 does; ``"no"`` leaves them empty.
+        policy_head: which policy head of a file with several; None for the usual one.
+        value_head: which value head of a file with several; None for the usual one.
+        device: a torch device, such as ``"cpu"`` or ``"cuda"``.
+        dtype: ``"float32"``, or ``"bfloat16"`` for about twice the speed with probabilities off by up to 0.02.
+
+    Returns:
+        The agent, named after the file without its suffix.
+
+    Raises:
+        NetworkFormatError: no such file or name, or a file that is damaged, not supported or without the head.
+        ValueError: an unknown history fill, type or device.
+    """
+    path = _find(path_or_name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
+    network, info = parse_network(content, str(path))
+    for kind, head in (("policy_head", policy_head), ("value_head", value_head)):
+        if head not in _SINGLE_HEADS[kind]:
+            raise NetworkFormatError(f"{path} has one head of each kind and no {kind} {head!r}; leave {kind} out.")
+    return Agent(
+        network,
+        path.name.removesuffix(_SUFFIX),
+        history_fill=history_fill,
+        device=device,
+        dtype=dtype,
+        path=path,
+        info=info,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def shipped_agents() -> tuple[str, ...]:
+    """Give the names of the agents that come with the package, sorted."""
+    return tuple(sorted(path.name.removesuffix(_SUFFIX) for path in _CHECKPOINTS.glob(f"*{_SUFFIX}")))
+
+
+def _find(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name)
+    if path.exists():
+        return path
+    if str(path_or_name) in shipped_agents():
+        return _CHECKPOINTS / f"{path_or_name}{_SUFFIX}"
+    names = ", ".join(shipped_agents()) or "none"
+    raise NetworkFormatError(f"There is no network file {path} and no shipped agent of that name ({names}).")
+
+
+def _legal_moves(board: chess.Board, index: int) -> list[chess.Move]:
+    moves = list(check_board(board, index).legal_moves)
+    if not moves:
+        raise ValueError(f"Board {index} ({board.fen()}) has no legal move: the game is over, nothing to evaluate.")
+    return moves
+
+
+def _device(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"The device {str(name)!r} cannot be used on this machine; try 'cpu'.") from None
+    return device
+
+
+def _to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
+    numbers: NDArray[np.float32] = tensor.float().cpu().contiguous().numpy()
+    return numbers
+
+
+def _win_draw_loss(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities [n, 3] out of a network's value output: logits [n, 3] or a number [n, 1]."""
+    if value.shape[1] == 1:
+        win = (1 + value) / 2
+        return np.concatenate([win, np.zeros_like(win), 1 - win], axis=1)
+    logits = value.astype(np.float64)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities

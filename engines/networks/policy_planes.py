@@ -1,0 +1,44 @@
+"""Where each of the 1,858 moves lies in the planes that a convolutional policy head produces.
+
+Such a head gives planes of 8 × 8 squares of origin, one plane a kind of step: 56 for the eight compass directions,
+clockwise from north, with one to seven squares each; eight for the knight; and nine for promotions by file step and
+piece.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.chess.moves import POLICY_MOVES
+
+__all__ = ["CONVOLUTION_POLICY_INDEX", "CONVOLUTION_POLICY_PLANES", "STORED_POLICY_PLANES"]
+
+CONVOLUTION_POLICY_PLANES: Final = 73
+"""Planes that carry moves."""
+
+STORED_POLICY_PLANES: Final = 80
+"""Planes that a Leela file holds: the last seven only pad to a multiple of sixteen."""
+
+_COMPASS: Final = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
+_KNIGHT: Final = ((1, 2), (2, 1), (2, -1), (1, -2), (-1, -2), (-2, -1), (-2, 1), (-1, 2))
+_PROMOTIONS: Final = (chess.ROOK, chess.BISHOP, chess.QUEEN)
+_STEPS: Final = tuple((files * k, ranks * k) for files, ranks in _COMPASS for k in range(1, 8)) + _KNIGHT
+
+
+def _place(uci: str) -> int:
+    move = chess.Move.from_uci(uci)
+    files = chess.square_file(move.to_square) - chess.square_file(move.from_square)
+    ranks = chess.square_rank(move.to_square) - chess.square_rank(move.from_square)
+    if move.promotion is None:
+        plane = _STEPS.index((files, ranks))
+    else:
+        plane = len(_STEPS) + len(_PROMOTIONS) * (files + 1) + _PROMOTIONS.index(move.promotion)
+    return plane * 64 + move.from_square
+
+
+CONVOLUTION_POLICY_INDEX: Final[NDArray[np.int64]] = np.array([_place(uci) for uci in POLICY_MOVES], dtype=np.int64)
+"""int64 [1858]: plane × 64 + square of origin (a1 = 0 … h8 = 63, mover's view) of each move of the policy."""

@@ -1,0 +1,178 @@
+"""The part of Leela's network file that is read and written here, as protobuf messages.
+
+A file is one gzip-compressed ``Net`` message. The messages are declared below as plain tables, and turned into classes
+when the module is loaded, so that no generated code ties the package to one version of protobuf. Numbers that name a
+choice are declared as integers rather than as enumerations: an unknown choice then shows as its number instead of as
+"not set".
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+__all__ = [
+    "MAGIC",
+    "DefaultActivation",
+    "InputFormat",
+    "LayerEncoding",
+    "MovesLeftFormat",
+    "NetworkStructure",
+    "OutputFormat",
+    "PolicyFormat",
+    "ValueFormat",
+    "new_file",
+]
+
+MAGIC: Final = 0x1C0
+"""First field of every file."""
+
+
+class LayerEncoding(IntEnum):
+    """How the numbers of one layer are stored; the file's own default has the same numbers."""
+
+    UNKNOWN = 0
+    LINEAR16 = 1
+    FLOAT16 = 2
+    BFLOAT16 = 3
+    FLOAT32 = 4
+
+
+class InputFormat(IntEnum):
+    """What the input planes show."""
+
+    UNKNOWN = 0
+    CLASSICAL_112_PLANE = 1
+    WITH_CASTLING_PLANE = 2
+    WITH_CANONICALIZATION = 3
+    WITH_CANONICALIZATION_HECTOPLIES = 4
+    WITH_CANONICALIZATION_V2 = 5
+    WITH_CANONICALIZATION_HECTOPLIES_ARMAGEDDON = 132
+    WITH_CANONICALIZATION_V2_ARMAGEDDON = 133
+
+
+class OutputFormat(IntEnum):
+    """What the value output means."""
+
+    UNKNOWN = 0
+    CLASSICAL = 1
+    WDL = 2
+
+
+class NetworkStructure(IntEnum):
+    """What the body is made of; the first two say nothing of the heads, which are then the classical ones."""
+
+    UNKNOWN = 0
+    CLASSICAL = 1
+    SE = 2
+    CLASSICAL_WITH_HEADFORMAT = 3
+    SE_WITH_HEADFORMAT = 4
+    ONNX = 5
+    ATTENTION_BODY_WITH_HEADFORMAT = 6
+    ATTENTION_BODY_WITH_MULTIHEADFORMAT = 7
+    ATTENTION_BODY_LEGACY_WITH_MULTIHEADFORMAT = 134
+
+
+class PolicyFormat(IntEnum):
+    """What the policy head is made of."""
+
+    UNKNOWN = 0
+    CLASSICAL = 1
+    CONVOLUTION = 2
+    ATTENTION = 3
+
+
+class ValueFormat(IntEnum):
+    """What the value head gives."""
+
+    UNKNOWN = 0
+    CLASSICAL = 1
+    WDL = 2
+    PARAM = 3
+
+
+class MovesLeftFormat(IntEnum):
+    """Whether there is a head for the number of plies to the end of the game."""
+
+    NONE = 0
+    V1 = 1
+
+
+class DefaultActivation(IntEnum):
+    """The activation function used wherever the format does not fix another."""
+
+    RELU = 0
+    MISH = 1
+
+
+# message -> fields, each "number name kind"; a kind that starts with a capital is another message of this table, and a
+# trailing "*" marks a repeated field.
+_MESSAGES: Final[dict[str, str]] = {
+    "EngineVersion": "1 major uint32, 2 minor uint32, 3 patch uint32",
+    "Layer": "1 min_val float, 2 max_val float, 3 params bytes, 4 encoding int32, 5 dims uint32*",
+    "ConvBlock": (
+        "1 weights Layer, 2 biases Layer, 3 bn_means Layer, 4 bn_stddivs Layer, 5 bn_gammas Layer, 6 bn_betas Layer"
+    ),
+    "SEunit": "1 w1 Layer, 2 b1 Layer, 3 w2 Layer, 4 b2 Layer",
+    "Residual": "1 conv1 ConvBlock, 2 conv2 ConvBlock, 3 se SEunit",
+    "Weights": (
+        "1 input ConvBlock, 2 residual Residual*, "
+        "11 policy1 ConvBlock, 3 policy ConvBlock, 4 ip_pol_w Layer, 5 ip_pol_b Layer, "
+        "6 value ConvBlock, 7 ip1_val_w Layer, 8 ip1_val_b Layer, 9 ip2_val_w Layer, 10 ip2_val_b Layer, "
+        "12 moves_left ConvBlock, 13 ip1_mov_w Layer, 14 ip1_mov_b Layer, 15 ip2_mov_w Layer, 16 ip2_mov_b Layer, "
+        # Attention bodies and files with several heads: only whether these are there is asked.
+        "27 encoder bytes*, 21 pol_encoder bytes*, 44 value_heads bytes, 45 policy_heads bytes"
+    ),
+    "TrainingParams": (
+        "1 training_steps uint32, 2 learning_rate float, 3 mse_loss float, 4 policy_loss float, 5 accuracy float, "
+        "6 lc0_params string"
+    ),
+    "NetworkFormat": (
+        "1 input int32, 2 output int32, 3 network int32, 4 policy int32, 5 value int32, 6 moves_left int32, "
+        "7 default_activation int32"
+    ),
+    "Format": "1 weights_encoding int32, 2 network_format NetworkFormat",
+    "Net": (
+        "1 magic fixed32, 2 license string, 3 min_version EngineVersion, 4 format Format, "
+        "5 training_params TrainingParams, 10 weights Weights, 11 onnx_model bytes"
+    ),
+}
+
+_PACKAGE: Final = "conceptmine.leela"
+_Field: Final = descriptor_pb2.FieldDescriptorProto
+_KINDS: Final = {
+    "uint32": _Field.TYPE_UINT32,
+    "int32": _Field.TYPE_INT32,
+    "fixed32": _Field.TYPE_FIXED32,
+    "float": _Field.TYPE_FLOAT,
+    "bytes": _Field.TYPE_BYTES,
+    "string": _Field.TYPE_STRING,
+}
+
+
+def _net_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="conceptmine/leela.proto", package=_PACKAGE, syntax="proto2")
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for declaration in fields.split(", "):
+            number, field_name, kind = declaration.split()
+            field = message.field.add(name=field_name, number=int(number))
+            field.label = _Field.LABEL_REPEATED if kind.endswith("*") else _Field.LABEL_OPTIONAL
+            kind = kind.removesuffix("*")
+            if kind in _KINDS:
+                field.type = _KINDS[kind]
+            else:
+                field.type, field.type_name = _Field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Net"))
+
+
+_Net: Final = _net_class()
+
+
+def new_file() -> Any:
+    """Give an empty ``Net`` message (its fields are those of the table above)."""
+    return _Net()

@@ -1,0 +1,141 @@
+"""Playing many games at once with the batched search, and keeping what the learner needs of each.
+
+All games advance together: every tree is searched to its limit, the moves are played, finished games are handed out and
+their slots start anew.  Between two network calls nothing but compiled code runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
+from engines.chess.position import KEY, STATE, WORDS, halfmove_clock, insufficient_material, make_move, position_of
+from engines.compiled import kernel
+from engines.search.forest import Forest
+from engines.search.gumbel import conclude
+from engines.search.run import Evaluator, grow
+from engines.search.settings import SearchSettings
+
+TARGET_MOVES = 64  # moves of the improved policy that are kept, by falling prior: all of them in nearly every position
+WHITE_WINS, DRAW, BLACK_WINS, UNFINISHED = 1, 0, -1, 2
+
+
+@dataclass(frozen=True)
+class GameRecord:
+    """One finished game of ``n`` plies.
+
+    ``moves`` uint16 [n] kernel moves from the start position; ``result`` 1, 0, −1 from White's side; ``policy_slots`` uint16
+    and ``policy`` float16 [n, 64]: the improved policy (0 where there are fewer moves); ``values`` float32 [n]: value of the
+    searched root, mover's view.
+    """
+
+    moves: NDArray[np.uint16]
+    result: int
+    policy_slots: NDArray[np.uint16]
+    policy: NDArray[np.float16]
+    values: NDArray[np.float32]
+
+
+@kernel
+def _result(row, plies, history, repeated, longest, moves):
+    """How the game stands after ``plies`` plies: −1, 0, 1 for White, or 2 for not finished."""
+    if legal_moves(row, moves, 0) == 0:
+        if not in_check(row):
+            return DRAW
+        return WHITE_WINS if plies % 2 == 1 else BLACK_WINS
+    if insufficient_material(row) or halfmove_clock(row[STATE]) >= np.uint64(100) or repeated >= 2 or plies >= longest:
+        return DRAW
+    return UNFINISHED
+
+
+@kernel
+def _play_moves(settings, trees, nodes, edges, noise, history, repeated, longest, log_moves, log_slots, log_policy, log_values, results):
+    """Conclude every search: log the targets, play the move, judge the game; ``results`` int8 [games]."""
+    moves = np.empty(MAX_MOVES, dtype=np.uint64)
+    policy = np.empty(MAX_MOVES, dtype=np.float32)
+    for t in range(trees.shape[0]):
+        best = conclude(settings, nodes[t], edges[t], noise[t], policy)
+        ply = trees[t].plies - 1
+        first = nodes[t, 0].first_edge
+        kept = min(np.int64(nodes[t, 0].edges), TARGET_MOVES)
+        for i in range(TARGET_MOVES):
+            log_slots[t, ply, i] = edges[t, first + i].policy if i < kept else 0
+            log_policy[t, ply, i] = policy[i] if i < kept else 0.0
+        log_values[t, ply] = nodes[t, 0].total / nodes[t, 0].visits
+        move = edges[t, first + best].move
+        log_moves[t, ply] = move
+        make_move(history[t], ply, history[t], ply + 1, np.uint64(move))
+        again = 0
+        distance = 4
+        while distance <= min(np.int64(halfmove_clock(history[t, ply + 1, STATE])), ply + 1):
+            if history[t, ply + 1 - distance, KEY] == history[t, ply + 1, KEY]:
+                again += 1
+            distance += 2
+        repeated[t, ply + 1] = again
+        trees[t].plies += 1
+        results[t] = _result(history[t, ply + 1], ply + 1, history[t], again, longest, moves)
+        trees[t].nodes = 0
+        trees[t].edges = 0
+        trees[t].done = 0
+        trees[t].pending = -1
+
+
+class GamesAtOnce:
+    """``games`` boards in play; ``step`` plays one move on each and returns the games that ended."""
+
+    def __init__(self, games: int, simulations: int, longest: int, settings: SearchSettings, seed: int) -> None:
+        self._settings = settings
+        self._record = settings.record()
+        self._longest = longest
+        self._forest = Forest.allocate(games, simulations + 1, longest + 2)
+        self._start = position_of(chess.Board()).reshape(1, WORDS)
+        for game in range(games):
+            self._forest.plant(game, self._start, simulations, seed)
+        # Every game starts from the same position, so the streams are set apart by hand.
+        streams = np.random.default_rng(seed).integers(1, 2**63, size=games, dtype=np.uint64)
+        self._forest.trees["random"] = streams
+        self._log_moves = np.zeros((games, longest), dtype=np.uint16)
+        self._log_slots = np.zeros((games, longest, TARGET_MOVES), dtype=np.uint16)
+        self._log_policy = np.zeros((games, longest, TARGET_MOVES), dtype=np.float32)
+        self._log_values = np.zeros((games, longest), dtype=np.float32)
+        self._results = np.zeros(games, dtype=np.int8)
+        self._everyone = np.arange(games)
+
+    def step(self, evaluator: Evaluator) -> list[GameRecord]:
+        """Search all boards, play one move on each; records of the games that this move ended, in slot order."""
+        forest = self._forest
+        grow(forest, evaluator, self._settings, self._everyone)
+        _play_moves(
+            self._record,
+            forest.trees,
+            forest.nodes,
+            forest.edges,
+            forest.noise,
+            forest.history,
+            forest.repeated,
+            self._longest,
+            self._log_moves,
+            self._log_slots,
+            self._log_policy,
+            self._log_values,
+            self._results,
+        )
+        ended = np.flatnonzero(self._results != UNFINISHED)
+        return [self._hand_out(int(game)) for game in ended]
+
+    def _hand_out(self, game: int) -> GameRecord:
+        plies = int(self._forest.trees["plies"][game]) - 1
+        record = GameRecord(
+            moves=self._log_moves[game, :plies].copy(),
+            result=int(self._results[game]),
+            policy_slots=self._log_slots[game, :plies].copy(),
+            policy=self._log_policy[game, :plies].astype(np.float16),
+            values=self._log_values[game, :plies].copy(),
+        )
+        self._forest.trees["plies"][game] = 1  # position 0 of the history is still the start position
+        self._forest.repeated[game] = 0
+        return record

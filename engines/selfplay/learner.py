@@ -1,0 +1,111 @@
+"""Learning from a batch: policy, win–draw–loss and plies-left losses, one optimiser step, averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engines.chess.encoding import unpack_planes
+from engines.networks.architecture import ResidualNetwork
+from engines.selfplay.replay import Batch
+
+_MOVES_LEFT_SCALE = 20.0  # plies; keeps that loss of the order of the others
+_MOVES_LEFT_WEIGHT = 0.5
+_LARGEST_GRADIENT = 5.0
+
+
+class Losses(NamedTuple):
+    """Mean losses of one or more steps: cross-entropies in nats, plies-left as a Huber loss of (plies / 20)."""
+
+    policy: float
+    value: float
+    moves_left: float
+
+
+class Learner:
+    """A network in training, its optimiser, and the running average of its weights that plays and is published."""
+
+    def __init__(
+        self, network: ResidualNetwork, *, weight_decay: float, average_decay: float, warm_up_steps: int, device: str = "cpu"
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).train()
+        self.average = deepcopy(network).requires_grad_(False).eval()
+        self.steps = 0
+        self._average_decay = average_decay
+        self._warm_up = warm_up_steps
+        decayed = [weight for weight in network.parameters() if weight.ndim > 1]
+        plain = [weight for weight in network.parameters() if weight.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=0.0
+        )
+
+    def step(self, batch: Batch, learning_rate: float) -> Losses:
+        """One step at ``learning_rate`` (scaled down linearly during the first ``warm_up_steps``)."""
+        self.steps += 1
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate * min(1.0, self.steps / self._warm_up)
+        planes = torch.from_numpy(unpack_planes(batch.masks, batch.values)).to(self.device)
+        planes = planes.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            output = self.network(planes)
+        policy_loss = soft_cross_entropy(output.policy.float(), self._on_device(batch.policy))
+        value_loss = soft_cross_entropy(output.value.float(), self._on_device(batch.wdl))
+        loss = policy_loss + value_loss
+        left_loss = torch.zeros(())
+        if output.moves_left is not None:
+            target = self._on_device(batch.left) / _MOVES_LEFT_SCALE
+            left_loss = functional.huber_loss(output.moves_left.float() / _MOVES_LEFT_SCALE, target)
+            loss = loss + _MOVES_LEFT_WEIGHT * left_loss
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
+        self.optimiser.step()
+        self._update_average()
+        return Losses(float(policy_loss.detach()), float(value_loss.detach()), float(left_loss.detach()))
+
+    def _on_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on the average must not remember the random start: the window grows with the steps.
+        decay = min(self._average_decay, self.steps / (self.steps + 10))
+        for averaged, current in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if averaged.is_floating_point():
+                averaged.lerp_(current, 1 - decay)
+            else:
+                averaged.copy_(current)
+
+    def playing_network(self) -> ResidualNetwork:
+        """The averaged weights with batch normalisation folded in: what plays and what is written to files."""
+        return self.average.folded()
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean over the batch of −Σ target · log softmax(logits); both [n, classes], targets sum to 1."""
+    return -(target * functional.log_softmax(logits, dim=1)).sum(dim=1).mean()
+
+
+def annealed(start: float, end: float, share: float) -> float:
+    """Cosine between ``start`` (share 0) and ``end`` (share 1 and beyond)."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Run torch on ``number`` threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,126 @@
+"""Train the shipped human-imitation network: a small network that predicts the moves of people.
+
+    python -m experiments.human_imitation GAMES.pgn[.zst] ... --out human.pb.gz --minutes 25
+
+One game in twenty is held out by the hash of its moves; the share of its moves that the network ranks first is printed and
+stored in the network file.  Moves of every player count alike, whatever the rating.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import chess
+import numpy as np
+import torch
+
+from conceptmine.positions import GameRecord, read_games
+from engines.chess import policy_index
+from engines.chess.position import encode_move
+from engines.networks import Agent, NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+from engines.selfplay.games import TARGET_MOVES
+from engines.selfplay.games import GameRecord as PlayedGame
+from engines.selfplay.learner import Learner, annealed
+from engines.selfplay.replay import Replay, positions_of_games
+
+CONFIG = NetworkConfig(filters=48, blocks=4, se_channels=12, value_planes=8, value_hidden=64)
+HELD_OUT_ONE_IN = 20
+BATCH = 256
+RESULTS = {"1-0": 1, "0-1": -1, "1/2-1/2": 0}
+
+
+def as_played(game: GameRecord) -> PlayedGame:
+    """The game with the move that was played as the whole policy target."""
+    board = chess.Board()
+    moves, slots = [], []
+    for text in game.moves:
+        move = chess.Move.from_uci(text)
+        moves.append(encode_move(board, move))
+        slots.append(policy_index(board, move))
+        board.push(move)
+    n = len(moves)
+    policy_slots = np.zeros((n, TARGET_MOVES), dtype=np.uint16)
+    policy = np.zeros((n, TARGET_MOVES), dtype=np.float16)
+    policy_slots[:, 0], policy[:, 0] = slots, 1
+    return PlayedGame(
+        np.array(moves, dtype=np.uint16), RESULTS[game.result], policy_slots, policy, np.zeros(n, dtype=np.float32)
+    )
+
+
+def held_out(game: GameRecord) -> bool:
+    """Whether the game is kept for measuring (its identifier is a hash of its moves)."""
+    return int(game.game_id, 16) % HELD_OUT_ONE_IN == 0
+
+
+def usable(games: Iterable[GameRecord]) -> list[GameRecord]:
+    """Games from the usual start with a known result."""
+    return [game for game in games if game.fen is None and game.result in RESULTS]
+
+
+def move_matching(network: ResidualNetwork, games: Sequence[GameRecord], positions: int, seed: int) -> tuple[float, int]:
+    """Share of held-out moves that are the network's first choice among the legal ones, and the number of positions."""
+    agent = Agent(network, "human")
+    boards, played = [], []
+    for game in games:
+        board = chess.Board()
+        for text in game.moves:
+            boards.append(board.copy())
+            played.append(chess.Move.from_uci(text))
+            board.push(played[-1])
+    chosen = np.random.default_rng(seed).permutation(len(boards))[:positions]
+    policies = agent.evaluate([boards[i] for i in chosen]).policy
+    hits = [max(policy, key=policy.__getitem__) == played[i] for policy, i in zip(policies, chosen, strict=True)]
+    return float(np.mean(hits)), len(hits)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Train a network to imitate the moves of people.")
+    parser.add_argument("games", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=25.0)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    games = usable(read_games(arguments.games, on_error="skip"))
+    training = [game for game in games if not held_out(game)]
+    measuring = [game for game in games if held_out(game)]
+    replay = Replay(window=1 << 40, value_from_search=0.0)
+    for start in range(0, len(training), 500):
+        replay.add(positions_of_games([as_played(game) for game in training[start : start + 500]]))
+    print(f"{len(training)} games, {len(replay)} positions to learn from; {len(measuring)} games held out", flush=True)
+    network = ResidualNetwork(CONFIG, batch_norm=True, seed=arguments.seed)
+    learner = Learner(network, weight_decay=1e-4, average_decay=0.999, warm_up_steps=200)
+    generator = np.random.default_rng(arguments.seed)
+    begun, told = time.monotonic(), 0.0
+    while (share := (time.monotonic() - begun) / (60 * arguments.minutes)) < 1:
+        losses = learner.step(replay.draw(BATCH, generator), annealed(arguments.learning_rate, 0.0, share))
+        if time.monotonic() - told > 60:
+            told = time.monotonic()
+            match, _ = move_matching(learner.playing_network(), measuring, 2000, 0)
+            print(f"{share:.0%} step {learner.steps} policy {losses.policy:.3f} value {losses.value:.3f} match {match:.3f}", flush=True)
+    match, positions = move_matching(learner.playing_network(), measuring, 20_000, 1)
+    result = {
+        "training_games": len(training),
+        "training_positions": len(replay),
+        "held_out_games": len(measuring),
+        "held_out_positions": positions,
+        "move_matching": round(match, 4),
+        "steps": learner.steps,
+        "batch": BATCH,
+        "minutes": arguments.minutes,
+    }
+    info = NetworkInfo(
+        licence="GPL-3.0-or-later", training_steps=learner.steps, accuracy=100 * match, training_parameters=json.dumps(result)
+    )
+    write_network(learner.playing_network(), arguments.out, info)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
