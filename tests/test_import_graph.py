@@ -46,7 +46,9 @@ OUR_PACKAGES: dict[str, frozenset[str]] = {
 }
 OUR_NAMES = frozenset({"engines", "conceptmine", "experiments", "datasets", "tests"})
 # Import names that a requirement brings where they differ from its own, and the folders that may use an extra.
-IMPORT_NAMES = {"protobuf": ("google",), "numba": ("numba", "llvmlite")}
+IMPORT_NAMES = {"protobuf": ("google",), "numba": ("numba", "llvmlite"), "jinja2": ("jinja2", "markupsafe")}
+# Only for the type checker, and never imported at run time.
+TYPE_STUBS = frozenset({"_typeshed"})
 EXTRAS: dict[str, frozenset[str]] = {
     "service": frozenset({"conceptmine.service"}),
     "ray": frozenset({"engines.selfplay", "conceptmine.pipeline"}),
@@ -123,7 +125,11 @@ def violations(root: Path) -> list[str]:
                                 f"{where}: {top}.{unit} may import only itself and"
                                 f" {', '.join(above[:-1]) or 'nothing'}, not {reached}"
                             )
-                elif target not in OUR_NAMES and target not in sys.stdlib_module_names and top != "experiments":
+                elif (
+                    target not in OUR_NAMES
+                    and target not in sys.stdlib_module_names | TYPE_STUBS
+                    and top != "experiments"
+                ):
                     allowed = allowed_third_parties(f"{top}.{unit}")
                     if target not in allowed:
                         found.append(f"{where}: {top}.{unit} imports {target}, no requirement in pyproject.toml for it")

@@ -121,7 +121,7 @@ def captured_batches(
     batch_size: int,
     dtype: ActivationDtype,
 ) -> Iterator[PackedBatch]:
-    """Stream what `capture` gives, batch by batch; arguments and errors are its own, but any iterable of boards will do."""
+    """Stream what `capture` gives, batch by batch; its arguments and errors, but `boards` may be any iterable."""
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1.")
     if dtype not in ("float16", "float32"):

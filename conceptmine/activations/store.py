@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from conceptmine.activations.capture import ActivationDtype, ActivationSource, captured_batches, check_layers
+from conceptmine.activations.capture import (
+    ActivationDtype,
+    ActivationSource,
+    PackedBatch,
+    captured_batches,
+    check_layers,
+)
 from conceptmine.errors import InputError
 from conceptmine.runfolder import atomic_folder
 
@@ -103,8 +109,7 @@ class ActivationStore:
                     name: opened.enter_context((partial / file).open("wb")) for name, file in files.items()
                 }
                 for batch in captured_batches(agent, boards, names, batch_size=batch_size, dtype=dtype):
-                    positions.update(batch.masks.tobytes())
-                    positions.update(batch.values.tobytes())
+                    positions.update(_input_bytes(batch))
                     for name, activations in batch.activations.items():
                         widths[name] = activations.shape[1]
                         sinks[name].write(np.ascontiguousarray(activations, dtype=_STORED[dtype]).data)
@@ -203,3 +208,10 @@ class ActivationStore:
         if layer not in self._maps:
             raise InputError(f"Layer {layer!r} is not in {self._folder}: choose from {', '.join(self.layers)}.")
         return self._maps[layer]
+
+
+def _input_bytes(batch: PackedBatch) -> bytes:
+    """The network's inputs as bytes, position after position, so that batches of any size give the same stream."""
+    masks = np.ascontiguousarray(batch.masks, dtype="<u8").view(np.uint8)
+    values = np.ascontiguousarray(batch.values, dtype="<f4").view(np.uint8)
+    return np.hstack([masks, values]).tobytes()

@@ -1,4 +1,4 @@
-"""Mining: the sparsest vector that separates what a concept separates, with its certificate or a proof that none exists.
+"""Mining: the sparsest vector that separates what a concept separates, with its certificate, or a proof of none.
 
 `minimal_vector` solves the dynamic programme on differences of activations, hard or with a slack; `separating_vector`
 the static all-pairs programme in its threshold form. Both return a `Solution`. A solve that can be neither finished nor

@@ -1,4 +1,4 @@
-"""Border checks of the array packages: every matrix a caller hands in is real, two-dimensional, non-empty and finite."""
+"""Border checks of the array packages: a matrix must be real, two-dimensional, non-empty and finite."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def real_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
         raise InputError(f"{name} must hold real numbers, not {matrix.dtype}; convert it to float32 or float64")
     if matrix.ndim != 2:
         raise InputError(
-            f"{name} must be two-dimensional [rows, features], not of shape {matrix.shape}; flatten each activation first"
+            f"{name} must be two-dimensional [rows, features], not of shape {matrix.shape}; flatten each activation"
         )
     if matrix.shape[0] == 0:
         raise InputError(f"{name} has no rows (shape {matrix.shape}); give at least one")
@@ -49,6 +49,12 @@ def float64_block(block: NDArray[Any], name: str, *, row: int = 0, column: int =
             "drop that row or repair the activations it was made from"
         )
     return converted
+
+
+def require_finite(matrix: NDArray[Any], name: str, *, chunk_rows: int = 256) -> None:
+    """Raise InputError naming the first NaN or infinite number of a matrix, reading `chunk_rows` rows at a time."""
+    for start in range(0, len(matrix), chunk_rows):
+        float64_block(matrix[start : start + chunk_rows], name, row=start)
 
 
 def float64_matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:

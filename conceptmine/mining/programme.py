@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-_NEGLIGIBLE = 1e-12  # A multiplier this small beside the largest is the rounding of a zero.
+_NEGLIGIBLE = 1e-12  # A multiplier or an entry this small beside the largest is the rounding of a zero.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Programme:
     """min ‖v‖₁ + ceiling · Σ hinge  subject to  rows @ v + offset · b ≥ margins − hinge,  hinge ≥ 0.
 
@@ -41,12 +41,13 @@ class Programme:
     def scales(self) -> Vector:
         """Power of two just above each row's largest entry [m]: dividing by it is exact and makes rows comparable.
 
-        One scale for all rows where there is an offset, which ties the rows to each other. Zero rows get 1.
+        One scale for all rows where there is an offset, which ties the rows to each other. Rows without an entry above
+        1e-100 get 1, and so count as zero.
         """
         largest = np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
         if self.offset is not None:
             largest = np.full_like(largest, largest.max())
-        return np.exp2(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
+        return np.exp2(np.ceil(np.log2(np.where(largest > 1e-100, largest, 1.0))))
 
     def prices(self, multipliers: Vector) -> Vector:
         """rowsᵀλ over all features, in float64 [d]; only rows with a non-zero multiplier are read."""
@@ -54,7 +55,7 @@ class Programme:
         return multipliers[used] @ self.rows[used]
 
     def balanced(self, weights: Vector) -> Vector:
-        """Weights ≥ 0 [m] with offset · weights = 0, by shrinking the heavier side; unchanged where there is no offset."""
+        """Weights ≥ 0 [m] with offset · weights = 0, by shrinking the heavier side; unchanged without an offset."""
         if self.offset is None:
             return weights
         below = self.offset < 0
@@ -65,7 +66,7 @@ class Programme:
         return weights * np.where(below, lighter / first, lighter / second)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certified:
     """A primal and a dual point that are both feasible, and how far apart their objectives are."""
 
@@ -84,6 +85,7 @@ def certify(programme: Programme, vector: Vector, multipliers: Vector) -> Certif
     """
     if not (np.isfinite(vector).all() and np.isfinite(multipliers).all()):
         return None
+    vector = _without_rounding(programme, vector)
     scores = programme.rows @ vector
     if programme.hard:
         room = _room(programme, scores)
@@ -99,6 +101,18 @@ def certify(programme: Programme, vector: Vector, multipliers: Vector) -> Certif
     feasible = _feasible_multipliers(programme, multipliers)
     gap = (objective - float(programme.margins @ feasible)) / objective
     return Certified(vector, feasible, objective, max(gap, 0.0))
+
+
+def _without_rounding(programme: Programme, vector: Vector) -> Vector:
+    """The vector without entries that move no row beside the others: zeros of a degenerate vertex, after rounding."""
+    support = np.flatnonzero(vector)
+    if len(support) == 0:
+        return vector
+    reach = np.abs(vector[support]) * np.abs(programme.rows[:, support] / programme.scales[:, None]).max(axis=0)
+    kept = support[reach > _NEGLIGIBLE * reach.max()]
+    cleaned = np.zeros_like(vector)
+    cleaned[kept] = vector[kept]
+    return cleaned
 
 
 def _room(programme: Programme, scores: Vector) -> float:

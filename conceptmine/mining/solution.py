@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 
 class SolverError(RuntimeError):
-    """The linear programme could be neither solved nor proved infeasible to the stated tolerance; nothing is returned."""
+    """The linear programme could be neither solved nor proved infeasible to the stated tolerance."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """The answer to one sparsest-vector programme, with the evidence that it is the answer.
 
@@ -27,7 +27,7 @@ class Solution:
     vector     float64 [d], the minimiser; None when infeasible.
     objective  ‖v‖₁, plus slack × sum of hinges in the soft programme; inf when infeasible.
     gap        (objective − dual objective) / objective, at least 0; nan when infeasible.
-    dual       float64 [m], multipliers λ ≥ 0 with ‖Dᵀλ‖∞ ≤ 1 (and λ ≤ slack), to float64 rounding; None when infeasible.
+    dual       float64 [m], multipliers λ ≥ 0 with ‖Dᵀλ‖∞ ≤ 1 (and λ ≤ slack) up to rounding; None when infeasible.
     active     int64, ascending: the rows with a positive multiplier, which together define the vector; when
                infeasible, the rows of the witness.
     witness    float64 [m], only when infeasible: y ≥ 0, Σy = 1, y @ D ≈ 0 (Farkas), so no v gives every row a positive

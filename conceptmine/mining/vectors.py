@@ -17,8 +17,8 @@ from conceptmine.mining.working_set import Contradiction, solve
 def minimal_vector(differences: ArrayLike, *, slack: float | None = None) -> Solution:
     """The sparsest vector that scores every row at least 1: min ‖v‖₁ subject to differences @ v ≥ 1.
 
-    Rows of `differences` are z⁺ − z⁻ (Schut et al., eqs 1–5, with the margin of 1 that keeps v = 0 out); negate them for
-    a prophylactic plan. Multiplying all rows by c > 0 divides the vector by c and changes nothing else.
+    Rows of `differences` are z⁺ − z⁻ (Schut et al., eqs 1–5, with the margin of 1 that keeps v = 0 out); negate them
+    for a prophylactic plan. Multiplying all rows by c > 0 divides the vector by c and changes nothing else.
 
     differences  real [m, d], m, d ≥ 1; converted to float64 (the whole programme and its certificate are float64).
                  Duplicate rows are harmless; a row of zeros, or a pair r and −r, makes the programme infeasible.
@@ -49,8 +49,8 @@ def separating_vector(positive: ArrayLike, negative: ArrayLike) -> Solution:
     positive  real [n⁺, d], activations where the concept is present, n⁺ ≥ 1.
     negative  real [n⁻, d], activations where it is absent, n⁻ ≥ 1.
 
-    Returns a Solution whose `dual`, `active` and `witness` run over n⁺ + n⁻ rows, positives first, and whose `threshold`
-    is b, the highest score of a negative. Its dual satisfies Σλ⁺ = Σλ⁻ = dual objective and
+    Returns a Solution whose `dual`, `active` and `witness` run over n⁺ + n⁻ rows, positives first, and whose
+    `threshold` is b, the highest score of a negative. Its dual satisfies Σλ⁺ = Σλ⁻ = dual objective and
     |λ⁺ @ positive − λ⁻ @ negative| ≤ 1; its witness, when the convex hulls of the two sets meet, has weight ½ on each
     side and y⁺ @ positive = y⁻ @ negative.
 

@@ -30,12 +30,11 @@ _CLEAN_WITNESS = 1e-12
 _LP_TOLERANCE = 1e-10
 _PRICE_TOLERANCE = 1e-9
 _TIE_WEIGHT = 1e-7
-_GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
 _DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contradiction:
     """Farkas proof that no vector exists: weights y [m] ≥ 0 with Σy = 1 and y @ rows ≈ 0 (and y · offset = 0)."""
 
@@ -78,9 +77,16 @@ def solve(programme: Programme) -> Certified | Contradiction:
 
 
 def _tie_weights(features: int) -> Vector:
-    # Multiples of the golden ratio modulo 1 spread any number of features evenly, and depend on the index only.
-    weights: Vector = 1.0 + _TIE_WEIGHT * np.modf(_GOLDEN * np.arange(1, features + 1))[0]
-    return weights
+    """1 plus a tiny number per feature that depends on its index only.
+
+    It must look random: with regular weights (multiples of one irrational number, say) the sums over two alternative
+    supports coincide again and again, and the tie stays. So the index goes through the finaliser of SplitMix64.
+    """
+    mixed = np.arange(1, features + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return 1.0 + _TIE_WEIGHT * (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 class _Master:
@@ -91,9 +97,10 @@ class _Master:
         self._scales = programme.scales
         self._gains = programme.margins / self._scales
         self._ceilings = programme.ceiling * self._scales
+        self._offset = None if programme.offset is None else programme.offset / self._scales
         self._unit = float(np.exp2(np.round(np.log2(np.median(self._gains[self._gains > 0])))))
         rows, features = programme.rows.shape
-        self._batch = max(rows // 4, 32)
+        self._batch = max(rows // 2, 32)
         self._members = np.zeros(0, dtype=np.int64)
         self._is_member = np.zeros(features, dtype=bool)
         self._highs = highspy.Highs()
@@ -114,8 +121,8 @@ class _Master:
         self._highs.addCols(
             rows, -self._gains / self._unit, np.zeros(rows), self._ceilings, 0, starts, nothing, np.zeros(0)
         )
-        if programme.offset is not None:
-            self._constrain((programme.offset / self._scales)[None, :], np.zeros(1))
+        if self._offset is not None:
+            self._constrain(self._offset[None, :], np.zeros(1))
 
     def optimise(self, weights: Vector) -> Contradiction | None:
         """Maximise margins·λ under |rowsᵀλ|ⱼ ≤ weightsⱼ for every feature j, from the basis of the previous call."""
@@ -142,7 +149,7 @@ class _Master:
             self._admit(violated, weights)
 
     def points(self) -> Iterator[tuple[Vector, Vector]]:
-        """Pairs (v [d], λ [m]) at the current basis: recomputed from it without tie weights, then HiGHS's own numbers."""
+        """Pairs (v [d], λ [m]): recomputed from the final basis without tie weights, then HiGHS's own numbers."""
         basis, solution = self._highs.getBasis(), self._highs.getSolution()
         column_status = np.array([int(status) for status in basis.col_status])
         row_status = np.array([int(status) for status in basis.row_status])
@@ -150,17 +157,16 @@ class _Master:
 
         free = np.flatnonzero(column_status == basic)
         capped = np.flatnonzero(column_status == upper) if not self._programme.hard else free[:0]
-        shift = 0 if self._programme.offset is None else 1
+        shift = 0 if self._offset is None else 1
         binding = self._members[row_status[shift:] != basic]
         sides = np.where(row_status[shift:] == upper, 1.0, -1.0)[row_status[shift:] != basic]
         matrix = self._scaled_columns(binding)
-        if shift and row_status[0] != basic:
-            assert self._programme.offset is not None
-            matrix = np.column_stack([matrix, self._programme.offset / self._scales])
+        if self._offset is not None and row_status[0] != basic:
+            matrix = np.column_stack([matrix, self._offset])
             sides = np.append(sides, 0.0)
         if len(free) == matrix.shape[1]:
             try:
-                values = np.linalg.solve(matrix[free], self._gains[free])
+                values = np.asarray(np.linalg.solve(matrix[free], self._gains[free]), dtype=np.float64)
                 multipliers = np.zeros(len(self._scales))
                 multipliers[capped] = self._ceilings[capped]
                 multipliers[free] = np.linalg.solve(matrix[free].T, sides - multipliers[capped] @ matrix[capped])
@@ -178,8 +184,8 @@ class _Master:
 
     def _run(self) -> tuple[bool, Vector]:
         """Solve the restricted dual: (True, optimum) or (False, ray along which it grows without bound), scaled λ."""
-        # The dual simplex is the quicker one after new constraints, but on an unbounded programme HiGHS sometimes ends it
-        # with status "Unknown"; the primal simplex from λ = 0, which is feasible, does not.
+        # The dual simplex is the quicker one after new constraints, but on an unbounded programme HiGHS sometimes ends
+        # it with status "Unknown"; the primal simplex from λ = 0, which is feasible, does not.
         for strategy in (_DUAL_SIMPLEX, _PRIMAL_SIMPLEX):
             self._highs.setOptionValue("simplex_strategy", strategy)
             if strategy == _PRIMAL_SIMPLEX:
@@ -193,7 +199,9 @@ class _Master:
                 ray = np.maximum(np.array(ray), 0.0)
                 if exists and np.isfinite(ray).all() and ray.sum() > 0:
                     return False, ray
-        raise SolverError(f"HiGHS ended with status {self._highs.modelStatusToString(status)!r} on a restricted programme")
+        raise SolverError(
+            f"HiGHS ended with status {self._highs.modelStatusToString(status)!r} on a restricted programme"
+        )
 
     def _contradiction(self, ray: Vector) -> Contradiction:
         """The ray as a witness, with the rows dropped whose weight is only rounding."""
@@ -210,6 +218,8 @@ class _Master:
         """The ray projected on the weights under which its rows cancel, unless that takes a weight below zero."""
         support = np.flatnonzero(ray)
         rows = self._programme.rows[support] / self._scales[support, None]
+        if self._offset is not None:
+            rows = np.column_stack([rows, self._offset[support]])
         left, strengths, _ = np.linalg.svd(rows, full_matrices=False)
         spanned = left[:, strengths > WITNESS_TOLERANCE * strengths[0]]
         projected = ray[support] - spanned @ (spanned.T @ ray[support])
@@ -241,6 +251,6 @@ class _Master:
 
     def _constrain(self, coefficients: Matrix, bounds: Vector) -> None:
         count, rows = coefficients.shape
-        starts = np.arange(count, dtype=np.int32) * rows
+        starts = np.arange(count, dtype=np.int32) * np.int32(rows)
         indices = np.tile(np.arange(rows, dtype=np.int32), count)
-        self._highs.addRows(count, -bounds, bounds, count * rows, starts.astype(np.int32), indices, coefficients.ravel())
+        self._highs.addRows(count, -bounds, bounds, count * rows, starts, indices, coefficients.ravel())

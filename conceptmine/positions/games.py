@@ -32,6 +32,7 @@ KEPT_TAGS: Final = (
 """The tags that a `GameRecord` keeps, if they have a value."""
 
 _NO_VALUE: Final = frozenset({"", "?", "-", "????.??.??"})
+_CUT_OFF: Final = "has no result after its last move, so the file may be cut off there"
 _STANDARD_VARIANTS: Final = frozenset({"", "?", "standard", "chess", "normal", "from position", "standard chess"})
 
 
@@ -108,8 +109,10 @@ def read_games(
     if not files:
         raise InputError("No game file was given: name at least one PGN file.")
     for path in files:
-        if not path.is_file():
+        if not path.exists():
             raise InputError(f"There is no file {path}: check the path.")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: name the PGN files in it.")
     return _stream(files, on_error == "skip", GameCounts() if counts is None else counts)
 
 
@@ -158,10 +161,12 @@ def _played(text: GameText) -> GameRecord:
     fen = board.fen(en_passant="fen")
     start = None if fen == chess.STARTING_FEN else fen
     moves = []
-    for word in text.words:
+    for place, word in enumerate(text.words, 1):
         try:
             move = board.parse_san(word.rstrip("+#"))
         except ValueError as error:
+            if text.cut_off and place == len(text.words):
+                raise _FaultyGameError(_CUT_OFF) from None
             illegal = isinstance(error, chess.IllegalMoveError)
             ambiguous = isinstance(error, chess.AmbiguousMoveError)
             what = "is not legal" if illegal else "is ambiguous" if ambiguous else "is not a move"
@@ -170,6 +175,8 @@ def _played(text: GameText) -> GameRecord:
             raise _FaultyGameError(f"has the null move {_numbered(board, word)}, which no player can make")
         moves.append(move.uci())
         board.push(move)
+    if text.cut_off:
+        raise _FaultyGameError(_CUT_OFF)
     headers = {tag: text.tags[tag].strip() for tag in KEPT_TAGS if text.tags.get(tag, "").strip() not in _NO_VALUE}
     return GameRecord(path_id(start, moves), start, tuple(moves), _result(text), headers)
 

@@ -35,6 +35,7 @@ class GameText:
         words: the moves of the main line as written, without numbers, comments and variations.
         result: the result after the last move, None if there is none.
         problem: why the text cannot be trusted, None if it can.
+        cut_off: whether the file ends in this game, before its result.
     """
 
     number: int
@@ -43,13 +44,14 @@ class GameText:
     words: list[str] = field(default_factory=list)
     result: str | None = None
     problem: str | None = None
+    cut_off: bool = False
 
 
 def split_games_text(lines: Iterable[str]) -> Iterator[GameText]:
     """Cut the lines of a PGN file into games.
 
     A game ends with its result, with the tags of the next game, or before a move number 1 that follows an empty line.
-    If the last game has no result, the file is taken to be cut off there and the game has a `problem`.
+    If the last game has no result, the file is taken to be cut off there.
     """
     return _Splitter().games(lines)
 
@@ -75,7 +77,7 @@ class _Splitter:
         if self._game is not None:
             if self._in_comment:
                 self._fault("has a comment that is never closed")
-            self._fault("has no result after its last move, so the file may be cut off there")
+            self._game.cut_off = True
             self._finish()
             yield from self._finished
 

@@ -42,9 +42,7 @@ def sprite() -> Markup:
     return Markup(f'<svg class="sprite" width="0" height="0" aria-hidden="true"><defs>{squares}{pieces}</defs></svg>')
 
 
-def board_svg(
-    board: chess.Board, label: str, arrows: Sequence[Arrow] = (), *, coordinates: bool = False
-) -> Markup:
+def board_svg(board: chess.Board, label: str, arrows: Sequence[Arrow] = (), *, coordinates: bool = False) -> Markup:
     """Draw `board` with the side to move at the bottom, its last move tinted, and `arrows` over it.
 
     `label` is what a screen reader says; `coordinates` adds letters and digits, for boards large enough to read them.
@@ -64,7 +62,9 @@ def board_svg(
     for arrow in sorted(arrows, key=lambda arrow: arrow.role == "best"):
         parts.append(_arrow(arrow, white_below))
     body = "".join(parts)
-    return Markup(f'<svg class="board" viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{escape(label)}">{body}</svg>')
+    return Markup(
+        f'<svg class="board" viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="{escape(label)}">{body}</svg>'
+    )
 
 
 def _corner(square: chess.Square, white_below: bool) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Concept:
 
 @dataclass(frozen=True)
 class RunData:
-    """What the report needs of a run folder; the detail tables are keyed by concept (`lines`, `positions`: position)."""
+    """What the report needs of a run folder; `lines` and `positions` are keyed by position, the rest by concept."""
 
     manifest: Manifest
     concepts: tuple[Concept, ...]
@@ -107,8 +107,8 @@ def read_run(run_dir: Path, *, detailed: int) -> RunData:
     concepts = tuple(sorted((_concept(row) for row in _rows(run_dir, "concepts")), key=_by_rank))
     best = [concept.concept_id for concept in concepts[:detailed]]
     roots = [position for concept in concepts[:detailed] for position in concept.root_position_ids]
-    games = [text(row, "corpus") or "unnamed" for row in _rows(run_dir, "games")]
-    roles = [text(row, "role") for row in _rows(run_dir, "positions")]
+    games = [str(corpus or "unnamed") for corpus in _column(run_dir, "games", "corpus")]
+    roles = _column(run_dir, "positions", "role")
     return RunData(
         manifest=manifest,
         concepts=concepts,
@@ -128,7 +128,9 @@ def read_run(run_dir: Path, *, detailed: int) -> RunData:
 def read_manifest(path: Path) -> Manifest:
     """Read `manifest.json`, forgiving about absent keys and not about a file that is no manifest at all."""
     if not path.is_file():
-        raise InputError(f"{path.parent} is not a run folder: it has no manifest.json; name a folder made by conceptmine mine")
+        raise InputError(
+            f"{path.parent} is not a run folder: it has no manifest.json; name a folder made by conceptmine mine"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -141,9 +143,7 @@ def read_manifest(path: Path) -> Manifest:
         arguments=_dict(content.get("arguments")),
         seed=None if content.get("seed") is None else str(content["seed"]),
         versions=_dict(content.get("versions")),
-        inputs=tuple(
-            {"role": role, **_dict(item)} for role, item in sorted(_dict(content.get("inputs")).items())
-        )
+        inputs=tuple({"role": role, **_dict(item)} for role, item in sorted(_dict(content.get("inputs")).items()))
         or tuple(_dict(item) for item in _list(content.get("inputs"))),
         stages=tuple(
             Stage(
@@ -239,9 +239,21 @@ def _rows(
         return []
     if key is not None:
         keys = pyarrow.compute.cast(table[key], pyarrow.string())
-        table = table.filter(pyarrow.compute.is_in(keys, value_set=pyarrow.array(sorted(set(wanted)), pyarrow.string())))
+        table = table.filter(
+            pyarrow.compute.is_in(keys, value_set=pyarrow.array(sorted(set(wanted)), pyarrow.string()))
+        )
     rows: list[Row] = table.to_pylist()
     return rows
+
+
+def _column(run_dir: Path, name: str, column: str) -> list[Any]:
+    """One column of a table, empty if there is no such table or no such column."""
+    path = run_dir / f"{name}.parquet"
+    table = read_table(path) if path.is_file() else None
+    if table is None or column not in table.column_names:
+        return []
+    values: list[Any] = table[column].to_pylist()
+    return values
 
 
 def _grouped(rows: list[Row], key: str) -> dict[str, tuple[Row, ...]]:

@@ -19,7 +19,14 @@ from conceptmine.report.wording import decimal, p_value, percent, power_of_ten, 
 def evidence(rows: Sequence[Row]) -> Markup | None:
     """Held-out satisfaction ply by ply against the sign-flip null: `heldout_plies.parquet` of one concept."""
     points = [
-        (ply, satisfied, number(row, "null_mean"), number(row, "null_low"), number(row, "null_high"), whole(row, "rows"))
+        (
+            ply,
+            satisfied,
+            number(row, "null_mean"),
+            number(row, "null_low"),
+            number(row, "null_high"),
+            whole(row, "rows"),
+        )
         for row in rows
         if (ply := whole(row, "ply")) is not None and (satisfied := number(row, "satisfied")) is not None
     ]
@@ -46,14 +53,8 @@ def evidence(rows: Sequence[Row]) -> Markup | None:
     return chart.svg()
 
 
-TEACHING_COLUMNS = (
-    ("none", "concept", "untaught"),
-    ("random", "concept", "random"),
-    ("concept", "concept", "concept"),
-    ("none", "random", "untaught"),
-    ("random", "random", "random"),
-    ("concept", "random", "concept"),
-)
+TRAINED_ON = (("none", "none"), ("random", "other"), ("concept", "signal"))
+"""What a student was trained on, and the style of its dots; in the order in which they stand in the plot."""
 
 
 def teaching(rows: Sequence[Row]) -> Markup | None:
@@ -62,7 +63,8 @@ def teaching(rows: Sequence[Row]) -> Markup | None:
         (trained, evaluated): _last_epoch(
             [row for row in rows if (text(row, "trained_on"), text(row, "evaluated_on")) == (trained, evaluated)]
         )
-        for trained, evaluated, _ in TEACHING_COLUMNS
+        for evaluated in ("concept", "random")
+        for trained, _ in TRAINED_ON
     }
     heights = [top1 for values in groups.values() for top1 in values]
     if not heights:
@@ -74,26 +76,19 @@ def teaching(rows: Sequence[Row]) -> Markup | None:
             for (trained, evaluated), values in groups.items()
             if values
         ),
-        Scale(-0.6, 6.6),
+        Scale(-0.7, 6.7),
         Scale.around(heights, least=0.1, inside=(0, 1)),
-        bottom=52,
     )
     chart.y_axis([(value, percent(value, 0)) for value, _ in ticks(chart.y)], "student picks the agent's move")
-    places = {}
-    for index, (trained, evaluated, name) in enumerate(TEACHING_COLUMNS):
-        place = index + (1 if index >= 3 else 0)
-        places[index] = (place, name)
-        values = groups[trained, evaluated]
-        colour = {"concept": "signal", "random": "other", "none": "none"}[trained]
-        for number_of_seed, top1 in enumerate(values):
-            shift = (number_of_seed - (len(values) - 1) / 2) * min(0.12, 0.5 / len(values))
-            chart.dot(place + shift, top1, f"{colour}-dot faint", percent(top1), 2.6)
+    styles = dict(TRAINED_ON)
+    for index, ((trained, evaluated), values) in enumerate(groups.items()):
+        place = index + (1 if evaluated == "random" else 0)
+        for order, top1 in enumerate(values):
+            shift = (order - (len(values) - 1) / 2) * min(0.14, 0.6 / len(values))
+            chart.dot(place + shift, top1, f"{styles[trained]}-dot faint", f"on {trained}: {percent(top1)}", 2.8)
         if values:
-            chart.line([(place - 0.36, fmean(values)), (place + 0.36, fmean(values))], f"{colour}-mean")
-    chart.x_axis(list(places.values()), "")
-    for middle, name in ((1, "asked on concept positions"), (5, "asked on random positions")):
-        chart.words(chart.px(middle), chart.height - 20, name, "title", "middle")
-    chart.words(chart.px(3), chart.height - 5, "trained on: see the labels above", "tick", "middle")
+            chart.line([(place - 0.38, fmean(values)), (place + 0.38, fmean(values))], f"{styles[trained]}-mean")
+    chart.x_axis([(1, "concept positions"), (5, "random positions")], "what the student is asked about")
     return chart.svg()
 
 
@@ -113,7 +108,10 @@ def gain(concept: Concept) -> Markup | None:
     )
     y = chart.height - chart.bottom - 9
     colour = "signal" if low is not None and low > 0 else "other"
-    chart.x_axis([(value, signed(value, 2)) for value, _ in ticks(chart.x, 5)], "gain: concept − random, on concept positions")
+    chart.x_axis(
+        [(value, "+" * (value > 0) + name) for value, name in ticks(chart.x, 5)],
+        "gain: concept − random, on concept positions",
+    )
     chart.upright(0.0, "zero-line")
     if low is not None and high is not None:
         chart.parts.append(f'<path class="{colour}-mean" d="M{chart.px(low):.1f} {y}H{chart.px(high):.1f}"/>')
@@ -176,31 +174,32 @@ def p_values(concepts: Sequence[Concept]) -> Markup | None:
 
 
 def satisfactions(concepts: Sequence[Concept]) -> Markup | None:
-    """Held-out satisfaction of all candidates (bars) over the mean of each one's own null (outline)."""
-    found = [concept.heldout_satisfaction for concept in concepts if concept.heldout_satisfaction is not None]
-    null = [concept.heldout_null for concept in concepts if concept.heldout_null is not None]
+    """Held-out satisfaction of all candidates, the supported ones in their own colour, and chance as a line."""
+    found = [concept for concept in concepts if concept.heldout_satisfaction is not None]
     if not found:
         return None
-    scale = Scale.around([0.5, *found, *null], least=0.1, inside=(0, 1))
+    null = [concept.heldout_null for concept in found if concept.heldout_null is not None]
+    chance = median(null) if null else None
+    shares = [_share(concept) for concept in found]
+    scale = Scale.around([0.5, *shares, *null], least=0.1, inside=(0, 1))
     bins = 28
-    counts, expected = (_counts(values, scale.low, scale.high, bins) for values in (found, null))
+    counts = _counts(shares, scale.low, scale.high, bins)
+    supported = _counts([_share(concept) for concept in found if concept.supported], scale.low, scale.high, bins)
     chart = Chart(
-        f"Held-out satisfaction of {len(found)} candidates: median {percent(median(found))}, "
-        f"from {percent(min(found))} to {percent(max(found))}",
+        f"Held-out satisfaction of {len(found)} candidates: median {percent(median(shares))}, "
+        f"from {percent(min(shares))} to {percent(max(shares))}",
         scale,
-        Scale(0, max(*counts, *expected) * 1.08),
+        Scale(0, max(counts) * 1.08),
     )
     chart.y_axis(_count_ticks(chart.y), "candidates")
     width = (scale.high - scale.low) / bins
-    for index, count in enumerate(counts):
+    for index, (count, good) in enumerate(zip(counts, supported, strict=True)):
         low = scale.low + index * width
-        chart.bar(low, low + width, 0, count, "signal-bar", f"{percent(low)} to {percent(low + width)}: {count}")
-    outline = [(scale.low, 0.0)]
-    for index, count in enumerate(expected):
-        low = scale.low + index * width
-        outline += [(low, count), (low + width, count)]
-    if null:
-        chart.line([*outline, (scale.high, 0.0)], "null-outline")
+        note = f"{percent(low)} to {percent(low + width)}: {count}, {good} of them supported"
+        chart.bar(low, low + width, 0, good, "signal-bar", note)
+        chart.bar(low, low + width, good, count, "other-bar", note)
+    if chance is not None:
+        chart.upright(chance, "null-line")
     chart.x_axis([(value, percent(value, 0)) for value, _ in ticks(scale)], "held-out rows ordered correctly")
     return chart.svg()
 
@@ -212,7 +211,9 @@ def objectives(concepts: Sequence[Concept]) -> Markup | None:
         return None
     low, high = min(values), max(values)
     log = high > 8 * low
-    scale = Scale(low / 1.1, high * 1.1, log=True) if log else Scale.around(values, least=high * 0.05, inside=(0, high * 2))
+    scale = (
+        Scale(low / 1.1, high * 1.1, log=True) if log else Scale.around(values, least=high * 0.05, inside=(0, high * 2))
+    )
     bins = 24
     edges = [_edge(scale, index / bins) for index in range(bins + 1)]
     counts = _counts([scale.at(value) for value in values], 0.0, 1.0, bins)
@@ -224,7 +225,14 @@ def objectives(concepts: Sequence[Concept]) -> Markup | None:
     )
     chart.y_axis(_count_ticks(chart.y), "candidates")
     for index, count in enumerate(counts):
-        chart.bar(edges[index], edges[index + 1], 0, count, "other-bar", f"{edges[index]:.3g} to {edges[index + 1]:.3g}: {count}")
+        chart.bar(
+            edges[index],
+            edges[index + 1],
+            0,
+            count,
+            "other-bar",
+            f"{edges[index]:.3g} to {edges[index + 1]:.3g}: {count}",
+        )
     marks = [(value, f"{value:g}") for value in _round_marks(scale)] if log else ticks(scale)
     chart.x_axis(marks, "L1 norm of the direction" + (" (logarithmic)" if log else ""))
     return chart.svg()
@@ -247,7 +255,9 @@ def yardsticks(controls: Sequence[Row], concepts: Sequence[Concept]) -> Markup |
         nulls = [c.heldout_null for c in members if c.heldout_null is not None]
         if values:
             reach = (values[int(0.05 * (len(values) - 1))], values[math.ceil(0.95 * (len(values) - 1))])
-            rows.append((f"{name}, median of {len(values)}", median(values), median(nulls) if nulls else None, reach, ""))
+            rows.append(
+                (f"{name}, median of {len(values)}", median(values), median(nulls) if nulls else None, reach, "")
+            )
     if not rows:
         return None
     marks = [value for _, value, null, reach, _ in rows for value in (value, null, *(reach or ())) if value is not None]
@@ -256,19 +266,21 @@ def yardsticks(controls: Sequence[Row], concepts: Sequence[Concept]) -> Markup |
         Scale.around([0.5, *marks], least=0.2, inside=(0, 1)),
         Scale(0, 1),
         width=520,
-        height=44 + 34 * len(rows),
+        height=44 + 42 * len(rows),
         left=12,
         right=12,
         top=0,
     )
-    for index, (name, value, null, reach, p) in enumerate(rows):
-        y = 24 + 34 * index
-        colour = "other" if index < len(rows) and reach is None else "signal"
+    for index, (name, value, null, stretch, note) in enumerate(rows):
+        y = 30 + 42 * index
+        colour = "other" if stretch is None else "signal"
         chart.parts.append(f'<path class="grid" d="M{chart.left} {y}H{chart.width - chart.right}"/>')
-        chart.words(chart.left, y - 10, name, "name")
-        chart.words(chart.width - chart.right, y - 10, percent(value) + (f", {p}" if p else ""), "value", "end")
-        if reach is not None:
-            chart.parts.append(f'<path class="{colour}-mean" d="M{chart.px(reach[0]):.1f} {y}H{chart.px(reach[1]):.1f}"/>')
+        chart.words(chart.left, y - 12, name, "name")
+        chart.words(chart.width - chart.right, y - 12, percent(value) + (f", {note}" if note else ""), "value", "end")
+        if stretch is not None:
+            chart.parts.append(
+                f'<path class="{colour}-mean" d="M{chart.px(stretch[0]):.1f} {y}H{chart.px(stretch[1]):.1f}"/>'
+            )
         if null is not None:
             chart.parts.append(f'<path class="null-tick" d="M{chart.px(null):.1f} {y - 6}V{y + 6}"/>')
         chart.dot_at(chart.px(value), y, f"{colour}-dot", percent(value), 5)
@@ -293,6 +305,10 @@ def spark(concept: Concept) -> Markup:
         f'<svg class="spark" viewBox="0 0 {width} 14" aria-hidden="true"><path class="grid" d="M0 7H{width}"/>{tick}'
         f'<circle class="{colour}-dot" cx="{place(concept.heldout_satisfaction):.1f}" cy="7" r="3.2"/></svg>'
     )
+
+
+def _share(concept: Concept) -> float:
+    return concept.heldout_satisfaction or 0.0
 
 
 def _last_epoch(rows: Sequence[Row]) -> list[float]:

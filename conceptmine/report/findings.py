@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import PurePath
+from statistics import median
 
+import numpy as np
+
+from conceptmine.evidence import detectable_satisfaction
 from conceptmine.report.data import Concept, Manifest, RunData
 from conceptmine.report.wording import grouped, listed, percent, several
 
@@ -69,25 +74,28 @@ def count(run: RunData) -> Counts:
         supported=best["supported"] or 0,
         teachable=best["teachable"] or 0,
         novel=best["novel"] or 0,
-        taught=sum(concept.teachable is not None for concept in concepts),
-        taught_supported=sum(concept.teachable is not None for concept in supported),
-        novelty_tested=sum(concept.novel is not None for concept in concepts),
+        # What passed was tested, even where the table that would say so is gone.
+        taught=max(sum(concept.teachable is not None for concept in concepts), best["teachable"] or 0),
+        taught_supported=max(sum(concept.teachable is not None for concept in supported), best["teachable"] or 0),
+        novelty_tested=max(sum(concept.novel is not None for concept in concepts), best["novel"] or 0),
     )
 
 
-def headline(counts: Counts) -> Headline:
+def headline(counts: Counts, *, null_run: bool) -> Headline:
     """The honest result: what survived, and what follows from it."""
     n = counts.candidates
     if n == 0:
         return Headline(
             "This run produced no candidate concepts.",
             (
-                "No position gave a best line and a clearly worse line that one direction could tell apart, so there was "
-                "nothing to test. The table of stages below shows where the material ran out.",
+                "No position gave a best line and a clearly worse line that one direction could tell apart, so there "
+                "was nothing to test. The table of stages below shows where the material ran out.",
             ),
         )
     of = f"of {several(n, 'candidate')}"
     survived = f"{grouped(counts.novel)} {of} survived every filter."
+    if null_run:
+        return Headline(survived, (_false_alarms(counts),))
     if counts.supported == 0:
         return Headline(
             survived,
@@ -130,8 +138,8 @@ def headline(counts: Counts) -> Headline:
         return Headline(
             survived,
             (
-                f"{held}, and {grouped(counts.teachable)} of these can be taught to a weaker student. None is explained "
-                "better by the machine's games than by human games.",
+                f"{held}, and {grouped(counts.teachable)} of these can be taught to a weaker student. None is "
+                "explained better by the machine's games than by human games.",
                 "So what was found is real and can be passed on, but nothing shows that people do not already have it.",
             ),
         )
@@ -140,9 +148,9 @@ def headline(counts: Counts) -> Headline:
         survived,
         (
             f"{_these(counts.novel)} ({share}) {_verb(counts.novel, 'orders', 'order')} good and bad lines in unseen "
-            f"games better than chance, {_verb(counts.novel, 'teaches', 'teach')} a weaker student something that random "
-            f"positions do not, and {_verb(counts.novel, 'is', 'are')} explained better by the machine's games than by "
-            "human ones.",
+            f"games better than chance, {_verb(counts.novel, 'teaches', 'teach')} a weaker student something that "
+            f"random positions do not, and {_verb(counts.novel, 'is', 'are')} explained better by the machine's games "
+            "than by human ones.",
             "That makes them leads for a strong player's eye, not yet discoveries: nothing here shows that the idea is "
             "sound chess, or that a person can learn it.",
         ),
@@ -156,8 +164,8 @@ def warnings(manifest: Manifest) -> list[tuple[str, str]]:
         found.append(
             (
                 "This is a null run.",
-                "The good and bad sides of the lines were swapped at random before mining, so there is nothing to find. "
-                "Whatever survives below is a false alarm, and its number says how often the filters are fooled.",
+                "The good and bad sides of the lines were swapped at random before mining, so there is nothing to "
+                "find. Whatever survives below is a false alarm, and its number says how often the filters are fooled.",
             )
         )
     open_stages = [f"{stage.name} ({stage.state})" for stage in manifest.stages if not _finished(stage.state)]
@@ -165,7 +173,7 @@ def warnings(manifest: Manifest) -> list[tuple[str, str]]:
         found.append(
             (
                 "This run is not finished.",
-                f"Not done: {listed(open_stages)}. The page shows what there is so far; conceptmine resume goes on with it.",
+                f"Not done: {listed(open_stages)}. The page shows what there is so far; conceptmine resume goes on.",
             )
         )
     return found
@@ -186,17 +194,48 @@ def is_shipped_agent(manifest: Manifest) -> bool:
     return path.name == str(agent) and not path.suffix
 
 
+def reach(run: RunData, counts: Counts) -> str | None:
+    """What the run could have found at best: the satisfaction at which a lone real concept would have been noticed."""
+    roots = [concept.heldout_roots for concept in run.concepts if concept.heldout_roots]
+    if not roots or counts.candidates == 0:
+        return None
+    held = round(median(roots))
+    flips = run.manifest.arguments.get("flips")
+    more = {"flips": flips} if isinstance(flips, int) and flips > 0 else {}
+    # Rows of one root are alike; to count a root as one row is the careful side.
+    needed = detectable_satisfaction(np.ones(held, dtype=np.int64), tests=counts.candidates, **more)
+    tested = f"With {several(held, 'held-out root')} and {several(counts.candidates, 'candidate')}"
+    if math.isnan(needed):
+        return (
+            f"{tested}, no single concept could have passed the first filter, however good: so few roots cannot give "
+            "so small a p-value. More games or fewer candidates are needed before an empty result means anything."
+        )
+    return (
+        f"{tested}, a lone real concept would have been noticed (four times in five) if it ordered about "
+        f"{percent(needed, 0)} of line pairs correctly, counting each root as one observation. Weaker ones "
+        "can be missed."
+    )
+
+
 def funnel(counts: Counts) -> list[Step]:
     """The four bars: candidates, supported, teachable, novel."""
     n = max(counts.candidates, 1)
     untaught = counts.supported - counts.taught_supported
     left_by_teaching = 1 - PAPER_REMOVED_BY_TEACHING
     left_by_novelty = left_by_teaching * (1 - PAPER_REMOVED_BY_NOVELTY)
-    taught = counts.taught > 0
-    # Fewer candidates can pass novelty than were tested for it; with none tested the filter said nothing.
-    tested = counts.novelty_tested > 0
+    # A filter that looked at nothing says nothing, unless the one before left nothing to look at.
+    taught = counts.taught > 0 or counts.supported == 0
+    tested = counts.novelty_tested > 0 or (taught and counts.teachable == 0)
     return [
-        Step("Candidates", "mined: one direction each", counts.candidates, 1.0, "", 1.0, "number not published"),
+        Step(
+            "Candidates",
+            "mined: one direction each",
+            counts.candidates,
+            min(counts.candidates, 1),
+            "",
+            1.0,
+            "number not published",
+        ),
         Step(
             "Supported",
             "holds in unseen games?",
@@ -209,9 +248,9 @@ def funnel(counts: Counts) -> list[Step]:
         Step(
             "Teachable",
             "helps a weaker student?",
-            counts.teachable if taught or counts.supported == 0 else None,
+            counts.teachable if taught else None,
             counts.teachable / n,
-            (_removed(counts.supported, counts.teachable) if taught or counts.supported == 0 else "not tested")
+            (_removed(counts.supported, counts.teachable) if taught else "not tested")
             + (f"; {grouped(untaught)} never taught" if taught and untaught > 0 else ""),
             left_by_teaching,
             f"{percent(PAPER_REMOVED_BY_TEACHING)} removed",
@@ -219,9 +258,9 @@ def funnel(counts: Counts) -> list[Step]:
         Step(
             "Novel",
             "beyond the human games?",
-            counts.novel if tested or counts.teachable == 0 else None,
+            counts.novel if tested else None,
             counts.novel / n,
-            _removed(counts.teachable, counts.novel) if tested or counts.teachable == 0 else "not tested",
+            _removed(counts.teachable, counts.novel) if tested else "not tested",
             left_by_novelty,
             f"{percent(PAPER_REMOVED_BY_NOVELTY)} of these removed",
         ),
@@ -232,11 +271,12 @@ def account(concept: Concept) -> list[str]:
     """One concept's verdicts in sentences."""
     sentences = []
     if concept.heldout_satisfaction is not None:
-        roots = "" if concept.heldout_roots is None else f" after {several(concept.heldout_roots, 'root')}"
-        against = "" if concept.heldout_null is None else f", against {percent(concept.heldout_null)} with the sides swapped"
-        sentences.append(
-            f"In unseen games it orders {percent(concept.heldout_satisfaction)} of the line pairs{roots} correctly{against}."
+        roots = "" if concept.heldout_roots is None else f" (mean over {several(concept.heldout_roots, 'root')})"
+        against = (
+            "" if concept.heldout_null is None else f", against {percent(concept.heldout_null)} with the sides swapped"
         )
+        share = percent(concept.heldout_satisfaction)
+        sentences.append(f"In unseen games it orders {share} of line pairs correctly{roots}{against}.")
         if concept.value_baseline is not None:
             sentences.append(_against_value(concept.heldout_satisfaction, concept.value_baseline))
     if concept.teach_gain is not None:
@@ -247,11 +287,13 @@ def account(concept: Concept) -> list[str]:
             ends = (f"{100 * end:+.1f}".replace("-", "−") for end in (concept.teach_ci_low, concept.teach_ci_high))
             interval = " (95 % interval {} to {})".format(*ends)
         sentences.append(
-            f"A student taught on its positions agrees with the agent {points} points {direction} often than one taught "
-            f"on random positions{interval}."
+            f"A student taught on its positions agrees with the agent {points} points {direction} often than one "
+            f"taught on random positions{interval}."
         )
     if concept.human_likelihood is not None:
-        sentences.append(f"People are expected to play the agent's move {percent(concept.human_likelihood, 0)} of the time.")
+        sentences.append(
+            f"People are expected to play the agent's move {percent(concept.human_likelihood, 0)} of the time."
+        )
     return sentences
 
 
@@ -259,8 +301,20 @@ def _against_value(satisfaction: float, baseline: float) -> str:
     if satisfaction > baseline:
         return f"The network's own evaluation orders {percent(baseline)} of the same pairs, which is less."
     return (
-        f"The network's own evaluation orders {percent(baseline)} of the same pairs, so much of this may be no more than "
-        "“this line is better”."
+        f"The network's own evaluation orders {percent(baseline)} of the same pairs, so much of this may be no more "
+        "than “this line is better”."
+    )
+
+
+def _false_alarms(counts: Counts) -> str:
+    passed = several(counts.supported, "candidate")
+    if counts.supported == 0:
+        return "As it should be: there was nothing to find, and the first filter let nothing pass."
+    if counts.novel == 0:
+        return f"There was nothing to find. {passed} got past the first filter by luck, and none past the last."
+    return (
+        f"There was nothing to find, so every one that survived is a false alarm. {passed} got past the first filter, "
+        f"{grouped(counts.novel)} past the last."
     )
 
 
@@ -284,5 +338,3 @@ def _these(number: int) -> str:
 
 def _verb(number: int, one: str, many: str) -> str:
     return one if number == 1 else many
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from conceptmine.errors import InputError
 from conceptmine.report import figures, findings, view
 from conceptmine.report.boards import sprite
 from conceptmine.report.data import RunData, read_run
+from conceptmine.report.wording import THIN, grouped, several
 from conceptmine.runfolder import write_bytes
 
 CARDS = 12
@@ -41,6 +43,42 @@ def build_report(run_dir: Path) -> Path:
 
 def render(run: RunData, *, has_puzzles: bool) -> str:
     """The page as HTML."""
+    counts = findings.count(run)
+    cards = view.cards(run, CARDS)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            style=Markup(_template("style.css")),
+            script=Markup(_template("script.js.j2")),
+            sprite=sprite(),
+            run=run,
+            counts=counts,
+            headline=findings.headline(counts, null_run=findings.is_null_run(run.manifest)),
+            reach=findings.reach(run, counts),
+            warnings=findings.warnings(run.manifest),
+            shipped=findings.is_shipped_agent(run.manifest),
+            funnel=findings.funnel(counts),
+            facts=view.facts(run),
+            columns=view.COLUMNS,
+            rows=view.table(run.concepts, len(cards), TABLE_ROWS),
+            cards=cards,
+            yardsticks=figures.yardsticks(run.controls, run.concepts),
+            p_values=figures.p_values(run.concepts),
+            satisfactions=figures.satisfactions(run.concepts),
+            objectives=figures.objectives(run.concepts),
+            arguments=view.arguments(run.manifest),
+            stages=view.stages(run.manifest),
+            inputs=view.inputs(run.manifest),
+            versions=view.versions(run.manifest),
+            has_puzzles=has_puzzles,
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The templates, compiled once."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -48,34 +86,9 @@ def render(run: RunData, *, has_puzzles: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    counts = findings.count(run)
-    cards = view.cards(run, CARDS)
-    return environment.get_template("page.html.j2").render(
-        style=Markup(_template("style.css")),
-        script=Markup(_template("script.js.j2")),
-        sprite=sprite(),
-        run=run,
-        counts=counts,
-        headline=findings.headline(counts),
-        warnings=findings.warnings(run.manifest),
-        shipped=findings.is_shipped_agent(run.manifest),
-        funnel=findings.funnel(counts),
-        facts=view.facts(run),
-        columns=view.COLUMNS,
-        rows=view.table(run.concepts, len(cards), TABLE_ROWS),
-        cards=cards,
-        yardsticks=figures.yardsticks(run.controls, run.concepts),
-        p_values=figures.p_values(run.concepts),
-        satisfactions=figures.satisfactions(run.concepts),
-        objectives=figures.objectives(run.concepts),
-        arguments=view.arguments(run.manifest),
-        stages=view.stages(run.manifest),
-        inputs=view.inputs(run.manifest),
-        versions=view.versions(run.manifest),
-        has_puzzles=has_puzzles,
-    )
+    environment.filters |= {"grouped": grouped, "several": several, "share": lambda value: f"{100 * value:.3g}{THIN}%"}
+    return environment
 
 
 def _template(name: str) -> str:
     return resources.files("conceptmine.report").joinpath(name).read_text(encoding="utf-8")
-

@@ -123,7 +123,9 @@ class TableRow:
 
 
 COLUMNS = (
-    Column("Rank", "Place in the ranking; 1 is the strongest candidate.", True, lambda c: _or(c.rank), lambda c: c.rank),
+    Column(
+        "Rank", "Place in the ranking; 1 is the strongest candidate.", True, lambda c: _or(c.rank), lambda c: c.rank
+    ),
     Column("Concept", "Name of the candidate in every table.", False, lambda c: c.concept_id, lambda c: c.concept_id),
     Column(
         "Passed",
@@ -145,7 +147,7 @@ COLUMNS = (
         "Plies",
         "How many plies of each line were compared; “own” means only the positions where the root's player is to move.",
         True,
-        lambda c: _or(c.horizon) + (" own" if c.players == "one" else ""),
+        lambda c: _or(c.horizon) + ("" if c.players == "two" else " own" if c.players == "one" else f" {c.players}"),
         lambda c: c.horizon,
     ),
     Column(
@@ -157,24 +159,18 @@ COLUMNS = (
     ),
     Column(
         "L1",
-        "L1 norm of the direction, the quantity that was minimised. Small means that little effort tells the lines apart.",
+        "L1 norm of the direction, the quantity that was minimised. Small: the lines are easy to tell apart.",
         True,
         lambda c: decimal(c.l1),
         lambda c: c.l1,
     ),
     Column(
         "Held-out",
-        "Share of the line pairs in unseen games that the direction orders correctly.",
+        "Share of the line pairs in unseen games that the direction orders correctly. Below it the same as a dot, on a "
+        "line from 30 % to 80 %; the tick is the mean with the sides swapped at random.",
         True,
-        lambda c: percent(c.heldout_satisfaction),
+        lambda c: Markup.escape(percent(c.heldout_satisfaction)) + figures.spark(c),
         lambda c: c.heldout_satisfaction,
-    ),
-    Column(
-        "v null",
-        "The same share as a dot, on a line from 30 % to 80 %; the tick is the mean with the sides swapped at random.",
-        False,
-        lambda c: figures.spark(c),
-        lambda c: None if c.heldout_satisfaction is None else c.heldout_satisfaction - (c.heldout_null or 0.5),
     ),
     Column(
         "p",
@@ -245,9 +241,13 @@ def facts(run: RunData) -> list[tuple[str, str]]:
     arguments = run.manifest.arguments
     seconds = [stage.seconds for stage in run.manifest.stages if stage.seconds is not None]
     games = ", ".join(f"{grouped(count)} {corpus}" for corpus, count in run.games.items())
-    roots = "" if run.roots is None else f"{grouped(run.roots)}" + (f" + pool of {grouped(run.pool)}" if run.pool else "")
+    roots = (
+        ""
+        if run.roots is None
+        else several(run.roots, "root") + (f", {grouped(run.pool)} in the pool" if run.pool else "")
+    )
     lines = [
-        ("Agent", _argument(arguments.get("agent")) or "the shipped network"),
+        ("Agent", _argument(arguments.get("agent")) or ("the shipped network" if arguments else "")),
         ("Weaker agent", _argument(arguments.get("weaker"))),
         ("Students", _argument(arguments.get("students"))),
         ("Games", games),
@@ -291,7 +291,7 @@ def versions(manifest: Manifest) -> str:
 
 def _card(run: RunData, concept: Concept, index: int) -> Card:
     ids = concept.root_position_ids
-    roots = [_root(run, concept, position) for position in ids[:ROOT_BOARDS]]
+    roots = [_root(run, concept, position, large=not place) for place, position in enumerate(ids[:ROOT_BOARDS])]
     prototypes = run.prototypes.get(concept.concept_id, ())
     heldout = run.heldout.get(concept.concept_id, ())
     taught = run.teachability.get(concept.concept_id, ())
@@ -323,11 +323,11 @@ def _facts_of(concept: Concept) -> list[tuple[str, str]]:
         ("Layer", concept.layer),
         ("Compared", _compared(concept)),
         ("Mined from", "" if concept.root_games is None else several(concept.root_games, "game")),
-        ("Rows", "" if concept.n_rows is None else grouped(concept.n_rows)),
+        ("Rows mined", "" if concept.n_rows is None else grouped(concept.n_rows)),
         ("Non-zero weights", "" if concept.nonzeros is None else grouped(concept.nonzeros)),
         ("L1 norm", "" if concept.l1 is None else decimal(concept.l1)),
         ("Duality gap", "" if concept.gap is None else f"{concept.gap:.0e}" if concept.gap else "0"),
-        ("All plies right", "" if concept.heldout_all_plies is None else percent(concept.heldout_all_plies)),
+        ("Roots fully right", "" if concept.heldout_all_plies is None else percent(concept.heldout_all_plies)),
     ]
     return [(name, value) for name, value in lines if value]
 
@@ -361,7 +361,9 @@ def _marks(concept: Concept) -> Markup:
     signs = {True: "●", False: "○", None: "·"}
     note = ", ".join(f"{name}: {words[flag]}" for name, flag in zip(_FILTERS, _flags(concept), strict=True))
     marks = "".join(f'<i class="{words[flag][:3]}">{signs[flag]}</i>' for flag in _flags(concept))
-    return Markup('<span class="marks" role="img" aria-label="{0}" title="{0}">').format(note) + Markup(marks + "</span>")
+    return Markup('<span class="marks" role="img" aria-label="{0}" title="{0}">').format(note) + Markup(
+        marks + "</span>"
+    )
 
 
 def _verdicts(concept: Concept) -> list[Verdict]:
@@ -376,12 +378,14 @@ def _gain(concept: Concept) -> Markup:
     shown = Markup.escape(signed(concept.teach_gain))
     if concept.teach_ci_low is None or concept.teach_ci_high is None:
         return shown
-    return shown + Markup("<small>{} to {}</small>").format(signed(concept.teach_ci_low), signed(concept.teach_ci_high))
+    return shown + Markup("<small>{} to {}</small>").format(
+        signed(concept.teach_ci_low, 2), signed(concept.teach_ci_high, 2)
+    )
 
 
 def _evidence_note(concept: Concept) -> str:
     return (
-        f"{percent(concept.heldout_satisfaction)} of all rows against {percent(concept.heldout_null)} by chance; "
+        f"{percent(concept.heldout_satisfaction)} over all plies against {percent(concept.heldout_null)} by chance; "
         f"p = {probability(concept.null_p)}, q = {probability(concept.q_value)}"
     ).replace("= <", "<")
 
@@ -389,7 +393,11 @@ def _evidence_note(concept: Concept) -> str:
 def _teaching_note(concept: Concept) -> str:
     if concept.teachable is None and concept.teach_gain is None:
         return ""
-    agreement = "" if concept.student_agreement is None else f" (agrees with the agent {percent(concept.student_agreement)} untaught)"
+    agreement = (
+        ""
+        if concept.student_agreement is None
+        else f" (agrees with the agent {percent(concept.student_agreement)} untaught)"
+    )
     return f"student: {concept.student}{agreement}" if concept.student else ""
 
 
@@ -399,7 +407,7 @@ def _novelty_note(concept: Concept) -> str:
     return f"lowest S = {small(concept.novelty_min)}, p = {probability(concept.novelty_null_p)}".replace("= <", "<")
 
 
-def _root(run: RunData, concept: Concept, position: str) -> RootBoard:
+def _root(run: RunData, concept: Concept, position: str, *, large: bool) -> RootBoard:
     row = run.positions.get(position)
     if row is None:
         return _no_root(f"Position {position} is not in the table of positions.")
@@ -418,13 +426,13 @@ def _root(run: RunData, concept: Concept, position: str) -> RootBoard:
     to_move = "White to move" if board.turn else "Black to move"
     label = f"{to_move}. " + (f"Best: {board.san(best[0])}. " if best else "") + f"FEN {board.fen()}"
     return RootBoard(
-        board=board_svg(board, label, arrows, coordinates=True),
+        board=board_svg(board, label, arrows, coordinates=large),
         to_move=to_move,
         best=board.variation_san(best) if best else "",
         best_q=signed(number(line, "best_q"), 2),
         subpar=_parting_line(board, subpar, parting or 0),
         subpar_q=signed(number(line, "subpar_q"), 2),
-        weaker=board.san(weaker[0]) if weaker else "",
+        weaker=board.variation_san(weaker) if weaker else "",
         fen=board.fen(),
         problem="",
     )
@@ -457,7 +465,7 @@ def _best_prototypes(rows: Sequence[Row]) -> list[Row]:
     ordered = sorted(rows, key=lambda row: (-(number(row, "score") or 0.0), text(row, "position_id")))
     for row in ordered:
         moves = tuple(text(row, "moves").split())
-        # Games rarely share their first twelve plies and a position beyond them; shorter histories stand for themselves.
+        # The same first twelve moves mean the same game; shorter histories stand for themselves.
         game = (text(row, "fen"), moves[:24])
         if game not in starts:
             starts.add(game)

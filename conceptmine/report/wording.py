@@ -7,13 +7,16 @@ from collections.abc import Sequence
 MINUS = "−"
 """A true minus sign, as wide as a plus."""
 
+THIN = "\u202f"
+"""A narrow space at which no line breaks."""
+
 NOT_KNOWN = "–"
 """What stands where a value is missing."""
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
     """A share in [0, 1] as a percentage."""
-    return NOT_KNOWN if share is None else f"{100 * share:.{decimals}f} %".replace("-", MINUS)
+    return NOT_KNOWN if share is None else f"{100 * share:.{decimals}f}{THIN}%".replace("-", MINUS)
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -76,7 +79,7 @@ def duration(seconds: float | None) -> str:
 
 def grouped(value: float | None) -> str:
     """A whole number with thin spaces between thousands."""
-    return NOT_KNOWN if value is None else f"{value:,.0f}".replace(",", "\u202f").replace("-", MINUS)
+    return NOT_KNOWN if value is None else f"{value:,.0f}".replace(",", THIN).replace("-", MINUS)
 
 
 def several(count: int, one: str, many: str | None = None) -> str:

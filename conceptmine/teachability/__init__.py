@@ -1,10 +1,12 @@
 """Teachability: does a weaker agent that learns from a concept's prototypes play the teacher's moves in new ones?
 
-`position_margins` and `dynamic_prototypes` find the positions of a pool that show a concept, `split_by_game` parts them,
-`pack_positions` makes `Lessons` of them, and `teach_concept` (`teach_from_files` in another process) teaches a student
-twice, with prototypes and with random positions, and compares the two on prototypes that neither has seen.
+`position_margins` and `dynamic_prototypes` find the positions of a pool that show a concept, `split_by_game` parts
+them, `random_positions` chooses others for the control, and `pack_positions` makes `Lessons` of both. `teach_concept`
+(`teach_from_files` in another process) then teaches a student twice, with prototypes and with random positions, and
+compares the two on prototypes that neither has seen.
 """
 
+from conceptmine.teachability.controls import random_concept, random_positions
 from conceptmine.teachability.gain import Gain, paired_gain
 from conceptmine.teachability.lessons import Lessons, PackedPositions, pack_positions
 from conceptmine.teachability.prototypes import (
@@ -12,7 +14,6 @@ from conceptmine.teachability.prototypes import (
     Split,
     dynamic_prototypes,
     position_margins,
-    random_concept,
     row_norms,
     split_by_game,
     static_prototypes,
@@ -44,6 +45,7 @@ __all__ = [
     "paired_gain",
     "position_margins",
     "random_concept",
+    "random_positions",
     "row_norms",
     "split_by_game",
     "static_prototypes",

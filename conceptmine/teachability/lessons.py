@@ -38,6 +38,14 @@ class PackedPositions:
         index = np.asarray(places, dtype=np.int64)
         return PackedPositions(self.masks[index], self.values[index], self.legal[index])
 
+    def joined(self, other: PackedPositions) -> PackedPositions:
+        """These positions and then the other ones."""
+        return PackedPositions(
+            np.concatenate([self.masks, other.masks]),
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.legal, other.legal]),
+        )
+
 
 @dataclass(frozen=True)
 class Lessons:

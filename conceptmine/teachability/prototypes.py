@@ -21,7 +21,6 @@ __all__ = [
     "Split",
     "dynamic_prototypes",
     "position_margins",
-    "random_concept",
     "row_norms",
     "split_by_game",
     "static_prototypes",
@@ -57,10 +56,10 @@ class Prototypes:
 
 @dataclass(frozen=True)
 class Split:
-    """Prototypes parted by game.
+    """Positions of a pool parted by game.
 
     Attributes:
-        train: int64 [n_train], places in the pool, in the order of the prototypes.
+        train: int64 [n_train], places in the pool, in the order they were given.
         test: int64 [n_test], likewise; no game has positions on both sides.
         reason: why no such split exists, as a sentence (both sides are then empty); None when it does.
     """
@@ -270,19 +269,6 @@ def split_by_game(
         return Split(np.empty(0, np.int64), np.empty(0, np.int64), reason)
     in_test = np.isin(own_games, names[chosen])
     return Split(places[~in_test], places[in_test], None)
-
-
-def random_concept(dimension: int, seed: int) -> NDArray[np.float64]:
-    """A random direction, the control whose prototypes show no concept: normal entries scaled by 1/d (section 8.6).
-
-    Args:
-        dimension: d, the number of values of the layer.
-        seed: of the draw.
-
-    Returns:
-        float64 [d].
-    """
-    return np.random.default_rng(seed).standard_normal(dimension) / dimension
 
 
 def _best(

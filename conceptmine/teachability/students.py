@@ -7,9 +7,9 @@ positions of games that neither has seen. A concept is teachable if the first st
 prototypes more often than the second.
 
 Choices where the paper is silent. The teacher is its raw policy. Both policies are taken over the legal moves of the
-position, the rest masked and the legal ones normalised. A batch is the mean of its positions. Normalisation layers are
-frozen: networks read from Leela files have them folded into their convolutions, and any other stays in evaluation mode,
-so that the statistics of a few hundred prototypes cannot disturb the student. Value and moves-left heads get no loss.
+position, the rest masked and the legal ones normalised. A batch is the mean of its positions. Normalisation is frozen
+by construction: an agent's network has it folded into its convolutions, so the statistics of a few hundred prototypes
+cannot disturb the student. Value and moves-left heads get no loss and keep their weights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from conceptmine.errors import InputError
 from conceptmine.teachability.gain import Gain, paired_gain
 from conceptmine.teachability.lessons import Lessons, PackedPositions
 from engines.chess.encoding import unpack_planes
-from engines.networks import Agent, ResidualNetwork, load_agent
+from engines.networks import Agent, load_agent
 
 __all__ = [
     "StudentChoice",
@@ -43,7 +43,6 @@ __all__ = [
 ARMS = ("concept", "random")
 """What a student is taught with, in the order of the `arms` axis; it is examined on the same two kinds."""
 
-_EVALUATION_BATCH = 256
 # Far below any logit, yet finite: a probability of exactly zero times it is zero, not NaN.
 _MASKED = -1.0e9
 
@@ -238,41 +237,35 @@ def teach_concept(
     if not seeds:
         raise InputError("Teaching needs at least one seed.")
     with _one_thread():
-        kinds = {"concept": lessons.concept_test, "random": lessons.random_test}
-        answers = {kind: top_moves(teacher, positions) for kind, positions in kinds.items()}
+        exams = {
+            "concept": _Exam(lessons.concept_test, top_moves(teacher, lessons.concept_test)),
+            "random": _Exam(lessons.random_test, top_moves(teacher, lessons.random_test)),
+        }
         # The rule is over all prototypes, those of the exam included; it compares, and lets nothing be learned.
-        train_answers = top_moves(teacher, lessons.concept_train)
+        prototypes = lessons.concept_train.joined(lessons.concept_test)
         choice = choose_student(
-            np.concatenate([train_answers, answers["concept"]]),
-            [np.concatenate([top_moves(a, lessons.concept_train), top_moves(a, kinds["concept"])]) for a in students],
+            top_moves(teacher, prototypes),
+            [top_moves(student, prototypes) for student in students],
             agreement_below=settings.agreement_below,
         )
         student = students[choice.index]
-        targets = {
-            "concept": _legal_policy(teacher, lessons.concept_train),
-            "random": _legal_policy(teacher, lessons.random_train),
-        }
-        fresh = _copy(student)
-        untaught = {kind: _network_top_moves(fresh, kinds[kind]) == answers[kind] for kind in ARMS}
-        shape = (len(seeds), len(ARMS), settings.epochs + 1)
-        curves = {kind: np.empty(shape) for kind in ARMS}
+        concept_policy = _legal_policy(teacher, lessons.concept_train)
+        random_policy = _legal_policy(teacher, lessons.random_train)
+        curves = {kind: np.empty((len(seeds), len(ARMS), settings.epochs + 1)) for kind in ARMS}
         hits = np.empty((len(seeds), len(ARMS), len(lessons.concept_test)), dtype=bool)
-        size = len(lessons.concept_train)
+        for kind in ARMS:
+            curves[kind][:, :, 0] = exams[kind].sat_by(student).mean()
         for s, seed in enumerate(seeds):
-            drawn = np.random.default_rng(seed).permutation(len(lessons.random_train))[:size]
+            drawn = np.random.default_rng(seed).permutation(len(lessons.random_train))[: len(lessons.concept_train)]
             courses = (
-                (lessons.concept_train, targets["concept"]),
-                (lessons.random_train.take(drawn), targets["random"][drawn]),
+                (lessons.concept_train, concept_policy),
+                (lessons.random_train.take(drawn), random_policy[drawn]),
             )
             for a, (positions, policy) in enumerate(courses):
-                for kind in ARMS:
-                    curves[kind][s, a, 0] = untaught[kind].mean()
-                for epoch, network in enumerate(_epochs(student, positions, policy, seed, settings), start=1):
-                    for kind in ARMS:
-                        right = _network_top_moves(network, kinds[kind]) == answers[kind]
-                        curves[kind][s, a, epoch] = right.mean()
-                        if kind == "concept":
-                            hits[s, a] = right
+                for epoch, taught in enumerate(_epochs(student, positions, policy, seed, settings), start=1):
+                    hits[s, a] = exams["concept"].sat_by(taught)
+                    curves["concept"][s, a, epoch] = hits[s, a].mean()
+                    curves["random"][s, a, epoch] = exams["random"].sat_by(taught).mean()
             if progress is not None:
                 progress(s + 1)
     gain = paired_gain(
@@ -306,59 +299,51 @@ def teach_from_files(task: TeachingTask) -> TeachingResult:
     return teach_concept(teacher, students, task.lessons, seeds=task.seeds, settings=task.settings)
 
 
-def _copy(student: Agent) -> ResidualNetwork:
-    """A copy of the student's network to train: single precision, normalisation frozen."""
-    return copy.deepcopy(student.network).float().eval()
+@dataclass(frozen=True)
+class _Exam:
+    """Positions and the teacher's moves in them."""
+
+    positions: PackedPositions
+    answers: NDArray[np.int64]
+
+    def sat_by(self, agent: Agent) -> NDArray[np.bool_]:
+        """Whether the agent plays the teacher's move, bool [n]."""
+        return np.asarray(top_moves(agent, self.positions) == self.answers)
 
 
 def _epochs(
     student: Agent, positions: PackedPositions, policy: torch.Tensor, seed: int, settings: TeachingSettings
-) -> Iterator[ResidualNetwork]:
-    """Train a copy of the student on target policies [n, 1858]; yields the network after each epoch."""
-    network = _copy(student).requires_grad_(True)
-    device = next(network.parameters()).device
+) -> Iterator[Agent]:
+    """Train a copy of the student on target policies [n, 1858]; yields it as an agent after each epoch."""
+    network = copy.deepcopy(student.network).float().requires_grad_(True)
+    device = student.device
+    policy, legal = policy.to(device), torch.from_numpy(positions.legal).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     order = torch.Generator().manual_seed(seed)
-    legal = torch.from_numpy(positions.legal)
     for _ in range(settings.epochs):
         shuffled = torch.randperm(len(positions), generator=order)
         for start in range(0, len(positions), settings.batch_size):
             batch = shuffled[start : start + settings.batch_size]
-            index = batch.numpy()
-            planes = torch.from_numpy(unpack_planes(positions.masks[index], positions.values[index])).to(device)
-            logits = network(planes).policy.masked_fill(~legal[batch].to(device), _MASKED)
+            part = positions.take(batch.numpy())
+            planes = torch.from_numpy(unpack_planes(part.masks, part.values)).to(device)
+            logits = network.layer_outputs(planes, ("policy",))["policy"].masked_fill(~legal[batch], _MASKED)
             # The teacher's entropy, the other half of KL(teacher ‖ student), does not depend on the student.
-            loss = -(policy[batch].to(device) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+            loss = -(policy[batch] * logits.log_softmax(dim=1)).sum(dim=1).mean()
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
-        yield network
+        yield Agent(network, student.name, device=device)
 
 
 def _legal_logits(agent: Agent, positions: PackedPositions) -> NDArray[np.float32]:
-    parts = []
-    for start in range(0, len(positions), _EVALUATION_BATCH):
-        part = slice(start, start + _EVALUATION_BATCH)
-        logits = agent.evaluate_packed(positions.masks[part], positions.values[part]).logits
-        parts.append(np.where(positions.legal[part], logits, np.float32(_MASKED)))
-    return np.concatenate(parts)
+    """The agent's logits of the legal moves, float32 [n, 1858], those of other moves far below them."""
+    logits = agent.evaluate_packed(positions.masks, positions.values).logits
+    return np.where(positions.legal, logits, np.float32(_MASKED))
 
 
 def _legal_policy(agent: Agent, positions: PackedPositions) -> torch.Tensor:
     """The agent's probabilities over the legal moves, float32 [n, 1858] with zeros elsewhere."""
     return torch.from_numpy(_legal_logits(agent, positions)).softmax(dim=1)
-
-
-@torch.no_grad()
-def _network_top_moves(network: ResidualNetwork, positions: PackedPositions) -> NDArray[np.int64]:
-    device = next(network.parameters()).device
-    tops = []
-    for start in range(0, len(positions), _EVALUATION_BATCH):
-        part = slice(start, start + _EVALUATION_BATCH)
-        planes = torch.from_numpy(unpack_planes(positions.masks[part], positions.values[part])).to(device)
-        logits = network(planes).policy.float().cpu().numpy()
-        tops.append(np.argmax(np.where(positions.legal[part], logits, np.float32(_MASKED)), axis=1))
-    return np.concatenate(tops).astype(np.int64)
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import chess
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from engines.compiled import kernel
 
 __all__ = [
     "CLASSICAL_112",
@@ -198,8 +199,8 @@ def unpack_planes(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
-def _unpack(masks, values, out):  # type: ignore[no-untyped-def]  # pragma: no cover (compiled)
+@kernel
+def _unpack(masks: NDArray[np.uint64], values: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     for i in range(masks.shape[0]):
         for plane in range(masks.shape[1]):
             mask = masks[i, plane]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import chess
 import numpy as np
@@ -23,8 +23,14 @@ from engines.networks.reading import parse_network
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
 
+_Number = TypeVar("_Number", bound=np.generic)
+
 BATCH: Final = 256
 """Positions that go through the network at once; more are cut into batches of this size."""
+
+BATCH_MULTIPLE: Final = 4
+"""Batches are filled up to a multiple of this with empty boards. For small odd sizes convolutions sum in another order;
+the last bits of an evaluation would then depend on its company, and with the filler they seldom do."""
 
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _SUFFIX: Final = ".pb.gz"
@@ -141,7 +147,8 @@ class Agent:
 
         Args:
             boards: at least one standard chess board, each with a legal move; they are only read.
-            edit: as for `ResidualNetwork.forward`: functions that replace the outputs of layers.
+            edit: as for `ResidualNetwork.forward`: functions that replace the outputs of layers. Each sees up to 256
+                positions at once, and behind the last board filler up to a multiple of four.
 
         Returns:
             Policies over the legal moves (softmax in float64), value and plies left.
@@ -173,7 +180,7 @@ class Agent:
         Args:
             masks: uint64 [n, 112], as `engines.chess.encoding.pack_boards` gives them; n may be zero.
             values: float32 [n, 112].
-            edit: as for `ResidualNetwork.forward`.
+            edit: as for `evaluate`.
 
         Returns:
             Policy logits, value and plies left, in float32.
@@ -188,10 +195,11 @@ class Agent:
         with self._inference():
             for rows, planes in self._batches(masks, values):
                 output = self.network(planes, edit)
-                logits[rows] = _to_numpy(output.policy)
-                wdl[rows] = _win_draw_loss(_to_numpy(output.value))
+                count = rows.stop - rows.start
+                logits[rows] = _to_numpy(output.policy[:count])
+                wdl[rows] = _win_draw_loss(_to_numpy(output.value[:count]))
                 if moves_left is not None:
-                    moves_left[rows] = _to_numpy(output.moves_left)
+                    moves_left[rows] = _to_numpy(output.moves_left[:count])
         if not (np.isfinite(logits).all() and np.isfinite(wdl).all()):
             raise ValueError(f"The network of {self.name} gives numbers that are not finite; its weights are unusable.")
         return PackedEvaluation(logits, wdl, moves_left)
@@ -216,34 +224,28 @@ class Agent:
         self.network.check_layers(layers)
         taken: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
         with self._inference():
-            for _, planes in self._batches(masks, values):
+            for rows, planes in self._batches(masks, values):
                 for name, tensor in self.network.layer_outputs(planes, layers).items():
-                    taken[name].append(_to_numpy(tensor.flatten(1)))
+                    taken[name].append(_to_numpy(tensor[: rows.stop - rows.start].flatten(1)))
         return {name: np.concatenate(parts) for name, parts in taken.items()}
 
     def _batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Rows and planes [n, 112, 8, 8], batch by batch."""
+        """Rows, and planes [rows and filler, 112, 8, 8], batch by batch; a batch of filler if there are no rows."""
         if masks.ndim != 2 or masks.shape[1] != INPUT_PLANES or values.shape != masks.shape:
             shapes = f"{list(masks.shape)} and {list(values.shape)}"
             raise ValueError(f"masks and values must both be [n, {INPUT_PLANES}], not {shapes}.")
         if masks.dtype != np.uint64 or values.dtype != np.float32:
             raise ValueError(f"masks must be uint64 and values float32, not {masks.dtype} and {values.dtype}.")
-        # An empty set goes through once, so that outputs have their widths.
         for start in range(0, max(len(masks), 1), BATCH):
             rows = slice(start, min(start + BATCH, len(masks)))
-            yield rows, self._planes(masks[rows], values[rows])
+            filler = -(rows.stop - start) % BATCH_MULTIPLE if len(masks) else BATCH_MULTIPLE
+            yield rows, self._planes(_filled_up(masks[rows], filler), _filled_up(values[rows], filler))
 
     def _planes(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> torch.Tensor:
-        dtype = _DTYPES[self.dtype]
-        if self.device.type == "cpu":
-            channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
-            return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(dtype)
-        # The packed form is a twentieth of the planes: it is what travels to the device.
-        bits = torch.from_numpy(masks.view(np.int64)).to(self.device)
-        numbers = torch.from_numpy(values).to(self.device, dtype)
-        squares = torch.arange(64, device=self.device)[:, None]
-        planes = ((bits[:, None, :] >> squares) & 1).to(dtype) * numbers[:, None, :]
-        return planes.view(len(masks), 8, 8, INPUT_PLANES).permute(0, 3, 1, 2)
+        if self.device.type != "cpu":
+            return _unpack_on(self.device, _DTYPES[self.dtype], masks, values)
+        channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
+        return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(_DTYPES[self.dtype])
 
     @contextmanager
     def _inference(self) -> Iterator[None]:
@@ -331,6 +333,22 @@ def _device(name: str | torch.device) -> torch.device:
     return device
 
 
+def _filled_up(rows: NDArray[_Number], filler: int) -> NDArray[_Number]:
+    """The rows and as many of zeros as `filler` says."""
+    return np.concatenate([rows, np.zeros((filler, *rows.shape[1:]), dtype=rows.dtype)]) if filler else rows
+
+
+def _unpack_on(
+    device: torch.device, dtype: torch.dtype, masks: NDArray[np.uint64], values: NDArray[np.float32]
+) -> torch.Tensor:
+    """Planes [n, 112, 8, 8], channels innermost, worked out on the device; what travels there is a twentieth."""
+    bits = torch.from_numpy(np.ascontiguousarray(masks).view(np.int64)).to(device)
+    numbers = torch.from_numpy(np.ascontiguousarray(values)).to(device, dtype)
+    squares = torch.arange(64, device=device)[:, None]
+    planes = ((bits[:, None, :] >> squares) & 1).to(dtype) * numbers[:, None, :]
+    return planes.view(len(masks), 8, 8, INPUT_PLANES).permute(0, 3, 1, 2)
+
+
 def _to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
     numbers: NDArray[np.float32] = tensor.float().cpu().contiguous().numpy()
     return numbers
@@ -342,6 +360,7 @@ def _win_draw_loss(value: NDArray[np.float32]) -> NDArray[np.float32]:
         win = (1 + value) / 2
         return np.concatenate([win, np.zeros_like(win), 1 - win], axis=1)
     logits = value.astype(np.float64)
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # infinite logits are the caller's to report
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return probabilities

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -225,8 +226,9 @@ class ResidualNetwork(nn.Module):
         if config.policy == "convolution":
             self.policy_hidden = Convolution(filters, filters, 3, batch_norm=batch_norm)
             self.policy = _conv2d(filters, config.policy_planes, 3, bias=True)
-            index = torch.from_numpy(CONVOLUTION_POLICY_INDEX)
-            self.register_buffer("_policy_index", index.clone(), persistent=False)
+            plane, origin = np.divmod(CONVOLUTION_POLICY_INDEX, _SQUARES)
+            index = torch.from_numpy(origin * config.policy_planes + plane)
+            self.register_buffer("_policy_index", index, persistent=False)
         else:
             self.policy_hidden = Convolution(filters, config.policy_planes, 1, batch_norm=batch_norm)
             self.policy = _linear(config.policy_planes * _SQUARES, POLICY_SIZE)
@@ -343,7 +345,9 @@ class ResidualNetwork(nn.Module):
     def _policy(self, body: Tensor, state: _Pass) -> Tensor:
         hidden = state.at("policy_hidden", self._activation(self.policy_hidden(body)))
         if self.config.policy == "convolution":
-            logits = self.policy(hidden).flatten(1).index_select(1, self._policy_index)
+            # Square by square: with the channels innermost, as they are in agents, this copies nothing.
+            planes = self.policy(hidden).permute(0, 2, 3, 1)
+            logits = planes.flatten(1).index_select(1, self._policy_index)
         else:
             logits = self.policy(hidden.flatten(1))
         return state.at("policy", logits)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engines.networks.schema import LayerEncoding
 
-__all__ = ["ENCODINGS", "decode", "element_count", "encode"]
+__all__ = ["BATCH_NORM_EPSILON", "ENCODINGS", "decode", "element_count", "encode", "encode_by_channel"]
 
 ENCODINGS: Final = {
     "linear16": LayerEncoding.LINEAR16,
@@ -19,7 +19,13 @@ ENCODINGS: Final = {
 }
 """Encodings by the name used in this package."""
 
+BATCH_NORM_EPSILON: Final = 1e-5
+"""What lc0 adds to the variance of batch normalisation."""
+
 _STEPS: Final = 65535
+_GAIN_BITS: Final = 15
+_FINE_STEP: Final = 2.0**-_GAIN_BITS
+_SMALLEST: Final = 2.0**-60
 _BYTES: Final = {
     LayerEncoding.LINEAR16: 2,
     LayerEncoding.FLOAT16: 2,
@@ -105,6 +111,40 @@ def encode(layer: Any, numbers: NDArray[np.float32], encoding: LayerEncoding) ->
         layer.params = _to_bfloat16(numbers).astype("<u2").tobytes()
     else:
         layer.params = numbers.astype("<f4").tobytes()
+
+
+def encode_by_channel(weight: Any, gain: Any, numbers: NDArray[np.float32]) -> None:
+    """Write a convolution's weight in LINEAR16 with a power of two taken out of each output channel.
+
+    The channels of a convolution into which batch normalisation was folded differ in size by orders of magnitude, and
+    65,535 steps over all of them would leave few for the small ones. What is taken out goes where lc0 expects the gains
+    of batch normalisation; being powers of two they decode exactly, so that what was read and is written again gives
+    the same bytes. The largest error is a 32,768th of the channel's largest number; channels smaller than a 32,768th of
+    the largest channel share the smallest gain.
+
+    Args:
+        weight: the ``Layer`` message for the numbers divided by their channel's gain.
+        gain: the ``Layer`` message for the gains.
+        numbers: float32 [channels, ...].
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+    if not np.isfinite(numbers).all():
+        raise ValueError("holds a number that is not finite")
+    channels = numbers.reshape(len(numbers), -1).astype(np.float64)
+    largest = np.abs(channels).max(axis=1)
+    # A channel's largest number, over its gain, is to round to a step from a half (included) to one (excluded). The
+    # limits lie between steps: rounding carries no channel over them.
+    limit = 1 - _FINE_STEP / 2
+    exponents = np.ceil(np.log2(np.maximum(largest, _SMALLEST) / limit)).astype(int)
+    exponents = np.maximum(exponents, exponents.max() - _GAIN_BITS)
+    lowest = exponents.max() - _GAIN_BITS
+    steps = np.rint(np.ldexp(channels, -exponents[:, None]) / _FINE_STEP) + 2**_GAIN_BITS
+    weight.params = np.clip(steps, 0, _STEPS).astype("<u2").tobytes()
+    weight.min_val, weight.max_val = -1.0, _STEPS * _FINE_STEP - 1.0
+    gain.params = (1 << (exponents - lowest)).astype("<u2").tobytes()
+    gain.min_val, gain.max_val = 0.0, float(np.ldexp(float(_STEPS), lowest))
 
 
 def _encoding(layer: Any, default: LayerEncoding) -> LayerEncoding:

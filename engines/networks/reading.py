@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engines.chess.encoding import INPUT_PLANES
+from engines.chess.moves import POLICY_SIZE
 from engines.networks.architecture import Convolution, NetworkConfig, ResidualNetwork
-from engines.networks.encodings import decode, element_count
+from engines.networks.encodings import BATCH_NORM_EPSILON, decode, element_count
 from engines.networks.errors import NetworkFormatError
 from engines.networks.info import NetworkInfo
 from engines.networks.layout import convolutions, dense_layers
@@ -39,7 +40,6 @@ LARGEST_FILE: Final = 1 << 30
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _PIECE: Final = 1 << 24
-_BATCH_NORM_EPSILON: Final = 1e-5
 _SQUARES: Final = 64
 
 _RESIDUAL: Final = frozenset(
@@ -101,7 +101,8 @@ def parse_network(content: bytes, source: str) -> tuple[ResidualNetwork, Network
     try:
         message = _parse(_decompress(content))
         network = _empty_network(message)
-        encodings = _fill(network, message)
+        with np.errstate(all="ignore"):  # numbers that overflow are reported as such
+            encodings = _fill(network, message)
     except _Unusable as reason:
         raise NetworkFormatError(f"{source} {reason}.") from None
     return network, _info(message, encodings)
@@ -207,18 +208,24 @@ def _heads_and_activation(message: Any) -> tuple[str, str, str]:
 
 def _check_sizes(message: Any, config: NetworkConfig) -> None:
     """Compare the largest layers with what the file holds, before memory for them is asked for."""
-    weights, planes = message.weights, config.policy_planes
+    weights, filters = message.weights, config.filters
     expected = [
-        ("input", weights.input.weights, config.filters * INPUT_PLANES * 9),
+        ("input", weights.input.weights, filters * INPUT_PLANES * 9),
+        ("value_conv", weights.value.weights, filters * config.value_planes),
         ("value_hidden", weights.ip1_val_w, config.value_hidden * config.value_planes * _SQUARES),
-        ("policy", weights.policy.weights, config.filters * planes * (9 if config.policy == "convolution" else 1)),
     ]
+    if config.policy == "convolution":
+        expected.append(("policy", weights.policy.weights, filters * config.policy_planes * 9))
+    else:
+        expected.append(("policy_hidden", weights.policy.weights, filters * config.policy_planes))
+        expected.append(("policy", weights.ip_pol_w, config.policy_planes * _SQUARES * POLICY_SIZE))
     for i, (block, hidden) in enumerate(zip(weights.residual, config.block_se_channels, strict=True), start=1):
-        expected.append((f"block{i}.conv1", block.conv1.weights, config.filters**2 * 9))
+        expected.append((f"block{i}.conv1", block.conv1.weights, filters**2 * 9))
         if hidden:
-            expected.append((f"block{i}.se.expand", block.se.w2, 2 * config.filters * hidden))
+            expected.append((f"block{i}.se.expand", block.se.w2, 2 * filters * hidden))
     if config.moves_left:
         size = config.moves_left_hidden * config.moves_left_planes * _SQUARES
+        expected.append(("moves_left_conv", weights.moves_left.weights, filters * config.moves_left_planes))
         expected.append(("moves_left_hidden", weights.ip1_mov_w, size))
     for name, layer, size in expected:
         found = _size(message, layer, f"{name} weight")
@@ -256,9 +263,9 @@ def _fill(network: ResidualNetwork, message: Any) -> tuple[str, ...]:
             variance = numbers(block.bn_stddivs, f"{name} batch-norm variance", channels).astype(np.float64)
             gain = optional(block.bn_gammas, f"{name} batch-norm gain", channels, 1.0)
             offset = optional(block.bn_betas, f"{name} batch-norm offset", channels, 0.0)
-            if (variance + _BATCH_NORM_EPSILON <= 0).any():
+            if (variance + BATCH_NORM_EPSILON <= 0).any():
                 raise _Unusable(f"is damaged: the {name} batch-norm variance is negative")
-            gain = gain / np.sqrt(variance + _BATCH_NORM_EPSILON)
+            gain = gain / np.sqrt(variance + BATCH_NORM_EPSILON)
             weight = (weight * gain[:, None, None, None]).astype(np.float32)
             bias = offset + (bias - mean) * gain
         assert module.bias is not None

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from engines.networks.architecture import Convolution, NetworkConfig, ResidualNetwork
-from engines.networks.encodings import ENCODINGS, encode
+from engines.networks.encodings import BATCH_NORM_EPSILON, ENCODINGS, encode, encode_by_channel
 from engines.networks.info import NetworkInfo
 from engines.networks.layout import convolutions, dense_layers
 from engines.networks.schema import (
@@ -126,11 +126,26 @@ def _store(weights: Any, network: ResidualNetwork, encoding: LayerEncoding) -> N
         except ValueError as error:
             raise ValueError(f"The network cannot be written: the {name} {error}.") from None
 
+    def put_by_channel(block: Any, weight: torch.Tensor, name: str) -> None:
+        """As batch normalisation of mean 0 and variance 1 (less the constant that is added to it) with gains."""
+        channels = len(weight)
+        put(block.bn_means, torch.zeros(channels), name)
+        put(block.bn_stddivs, torch.full((channels,), 1 - BATCH_NORM_EPSILON), name)
+        try:
+            encode_by_channel(block.weights, block.bn_gammas, weight.detach().float().cpu().numpy())
+        except ValueError as error:
+            raise ValueError(f"The network cannot be written: the {name} {error}.") from None
+
     for name, block, module in convolutions(weights, network):
         convolution: nn.Conv2d = module.conv if isinstance(module, Convolution) else module
         assert convolution.bias is not None
-        put(block.weights, convolution.weight, f"{name} weight")
-        put(block.biases, convolution.bias, f"{name} bias")
+        # lc0 knows no batch normalisation after the last convolution of a policy, which is a plain one here too.
+        if encoding == LayerEncoding.LINEAR16 and isinstance(module, Convolution):
+            put_by_channel(block, convolution.weight, f"{name} weight")
+            put(block.bn_betas, convolution.bias, f"{name} bias")
+        else:
+            put(block.weights, convolution.weight, f"{name} weight")
+            put(block.biases, convolution.bias, f"{name} bias")
     for name, weight, bias, dense in dense_layers(weights, network):
         put(weight, dense.weight, f"{name} weight")
         put(bias, dense.bias, f"{name} bias")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
-from engines.chess.position import KEY, STATE, WORDS, halfmove_clock, insufficient_material, make_move, position_of
+from engines.chess.position import KEY, STATE, WORDS, black_to_move, halfmove_clock, insufficient_material, make_move, position_of
 from engines.compiled import kernel
 from engines.search.forest import Forest
 from engines.search.gumbel import conclude
@@ -41,13 +41,25 @@ class GameRecord:
 
 
 @kernel
-def _result(row, plies, history, repeated, longest, moves):
-    """How the game stands after ``plies`` plies: −1, 0, 1 for White, or 2 for not finished."""
-    if legal_moves(row, moves, 0) == 0:
-        if not in_check(row):
+def judge(rows, repeated, ply, longest, moves):
+    """How a game stands at ``rows[ply]``: −1, 0, 1 for White, or 2 for not finished.
+
+    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.
+    ``moves`` is scratch space for 256 moves.
+    """
+    clock = np.int64(halfmove_clock(rows[ply, STATE]))
+    again = 0
+    distance = 4
+    while distance <= min(clock, ply):
+        if rows[ply - distance, KEY] == rows[ply, KEY]:
+            again += 1
+        distance += 2
+    repeated[ply] = again
+    if legal_moves(rows[ply], moves, 0) == 0:
+        if not in_check(rows[ply]):
             return DRAW
-        return WHITE_WINS if plies % 2 == 1 else BLACK_WINS
-    if insufficient_material(row) or halfmove_clock(row[STATE]) >= np.uint64(100) or repeated >= 2 or plies >= longest:
+        return WHITE_WINS if black_to_move(rows[ply, STATE]) else BLACK_WINS
+    if insufficient_material(rows[ply]) or clock >= 100 or again >= 2 or ply >= longest:
         return DRAW
     return UNFINISHED
 
@@ -69,15 +81,8 @@ def _play_moves(settings, trees, nodes, edges, noise, history, repeated, longest
         move = edges[t, first + best].move
         log_moves[t, ply] = move
         make_move(history[t], ply, history[t], ply + 1, np.uint64(move))
-        again = 0
-        distance = 4
-        while distance <= min(np.int64(halfmove_clock(history[t, ply + 1, STATE])), ply + 1):
-            if history[t, ply + 1 - distance, KEY] == history[t, ply + 1, KEY]:
-                again += 1
-            distance += 2
-        repeated[t, ply + 1] = again
         trees[t].plies += 1
-        results[t] = _result(history[t, ply + 1], ply + 1, history[t], again, longest, moves)
+        results[t] = judge(history[t], repeated[t], ply + 1, longest, moves)
         trees[t].nodes = 0
         trees[t].edges = 0
         trees[t].done = 0

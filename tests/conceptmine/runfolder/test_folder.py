@@ -62,7 +62,7 @@ def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
 def test_a_folder_with_another_run_is_refused_with_the_two_ways_out(tmp_path: Path) -> None:
     start(tmp_path / "run").close()
     before = (tmp_path / "run" / "manifest.json").read_bytes()
-    with pytest.raises(InputError, match="choose another --out.*conceptmine resume"):
+    with pytest.raises(InputError, match=r"choose another --out.*conceptmine resume"):
         start(tmp_path / "run", seed=4)
     assert (tmp_path / "run" / "manifest.json").read_bytes() == before
 

@@ -80,7 +80,7 @@ def test_unusable_tables_are_named_with_their_fault(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"games\.parquet is not a readable Parquet file"):
         read_rows(path)
     write_rows(path, [{"game_id": 7}], pa.schema([pa.field("game_id", pa.int64())]))
-    with pytest.raises(InputError, match="Column game_id of .* should be string but is int64"):
+    with pytest.raises(InputError, match=r"Column game_id of .* should be string but is int64"):
         read_rows(path, schemas.GAMES)
     loose = pa.schema([field.with_nullable(True) for field in schemas.GAMES])
     write_rows(path, [{**GAME, "moves": None}], loose)

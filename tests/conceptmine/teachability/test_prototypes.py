@@ -11,7 +11,6 @@ from conceptmine.errors import InputError
 from conceptmine.teachability import (
     dynamic_prototypes,
     position_margins,
-    random_concept,
     row_norms,
     split_by_game,
     static_prototypes,
@@ -122,12 +121,6 @@ def test_prototypes_of_one_game_cannot_be_split() -> None:
     split = split_by_game(np.arange(30), np.zeros(30, dtype=int))
     assert split.reason is not None
     assert "30 prototypes from 1 games" in split.reason
-
-
-def test_the_random_concept_is_seeded_and_scaled() -> None:
-    vector = random_concept(4096, 7)
-    np.testing.assert_array_equal(vector, random_concept(4096, 7))
-    assert vector.std() * 4096 == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize(

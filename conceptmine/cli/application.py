@@ -1,0 +1,131 @@
+"""The program ``conceptmine``: its commands, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from conceptmine.cli.engine import engine
+from conceptmine.errors import InputError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+application = typer.Typer(
+    name="conceptmine",
+    help="Find concepts in a chess network that people may not have, test them, and hand them on as puzzles and a report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+application.add_typer(engine, name="engine")
+
+
+@application.command()
+def mine(
+    agent: Annotated[str | None, typer.Option(help="Leela network or shipped agent to mine [default: the shipped one]")] = None,
+    weaker: Annotated[str | None, typer.Option(help="weaker network; positions are where the two disagree")] = None,
+    students: Annotated[str | None, typer.Option(help="networks to choose a student from, weakest first, comma-separated")] = None,
+    human: Annotated[str | None, typer.Option(help="human games, .pgn or .pgn.zst [default: sampled from the imitation network]")] = None,
+    roots: Annotated[int, typer.Option(help="positions to mine from and to test on")] = 200,
+    simulations: Annotated[int, typer.Option(help="visits of each search")] = 200,
+    layers: Annotated[str | None, typer.Option(help="layers, comma-separated [default: last block and policy_hidden]")] = None,
+    seed: Annotated[int, typer.Option(help="of all randomness")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="processes [default: one a core, at most 8]")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the run [default: runs/DATE-TIME]")] = None,
+    null: Annotated[bool, typer.Option("--null", help="flip each root's pairs by a coin: nothing should be supported")] = False,
+) -> None:
+    """Mine concepts: from games to a ranked table, puzzles and a report in one folder."""
+    from conceptmine.pipeline import checked_settings
+    from conceptmine.pipeline import mine as run
+
+    settings = checked_settings(
+        agent=agent,
+        weaker=weaker,
+        students=students,
+        human=human,
+        roots=roots,
+        simulations=simulations,
+        layers=layers,
+        seed=seed,
+        device=_device(device),
+        workers=_workers(workers),
+        null=null,
+    )
+    folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    manifest = run(settings, folder, console=Console())
+    _summarise(folder, manifest.candidates, manifest.supported, manifest.teachable, manifest.novel)
+
+
+@application.command()
+def resume(folder: Annotated[Path, typer.Argument(help="folder of a run", metavar="DIR")]) -> None:
+    """Go on with a run that was interrupted; the result is that of an unbroken run."""
+    from conceptmine.pipeline import resume as run
+
+    manifest = run(folder, console=Console())
+    _summarise(folder, manifest.candidates, manifest.supported, manifest.teachable, manifest.novel)
+
+
+@application.command()
+def report(folder: Annotated[Path, typer.Argument(help="folder of a run", metavar="DIR")]) -> None:
+    """(Re)build DIR/report.html from the tables of a run."""
+    from conceptmine.report import build_report
+
+    print(build_report(folder))
+
+
+@application.command()
+def puzzles(
+    folder: Annotated[Path, typer.Argument(help="folder of a run", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="file to write")],
+    format: Annotated[str, typer.Option(help="csv, pgn, epd or json")] = "csv",
+) -> None:
+    """Export the puzzles of a run."""
+    from conceptmine.puzzles import export_puzzles
+
+    print(f"{export_puzzles(folder, format, out)} puzzles written to {out}")
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"--device is {name!r}: give auto, cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device is cuda, but torch finds no CUDA device here: give cpu or auto.")
+    return name
+
+
+def _workers(number: int | None) -> int:
+    import os
+
+    return number if number is not None else max(1, min(8, os.cpu_count() or 1))
+
+
+def _summarise(folder: Path, candidates: int, supported: int, teachable: int, novel: int) -> None:
+    console = Console()
+    console.print(
+        f"{candidates:,} candidates → {supported:,} supported → {teachable:,} teachable → [bold]{novel:,} novel[/bold]"
+    )
+    console.print(f"report: {folder / 'report.html'}")
+
+
+def main() -> None:
+    """Entry point of the program; turns errors that a person can mend into one sentence and exit code 2."""
+    from engines import NetworkFormatError
+
+    try:
+        application()
+    except (InputError, NetworkFormatError) as error:
+        print(f"conceptmine: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("conceptmine: interrupted; `conceptmine resume DIR` goes on with a run", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,182 @@
+"""Everything that decides what a run does, as one frozen value that the manifest keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from conceptmine.errors import InputError
+from engines.networks import Agent, NetworkFormatError, load_agent, shipped_agents
+
+DEFAULT_AGENT = "ladder-final"
+DEFAULT_WEAKER = "ladder-weaker"
+HUMAN_NETWORK = "human-imitation"
+SUPPORT_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class MiningSettings:
+    """The arguments of a run.
+
+    ``agent``, ``weaker``: the two strengths (network files or shipped names); ``students``: the ladder to choose a student
+    from, oldest and weakest first; ``human``: PGN file of human games, or None for games sampled from the shipped
+    human-imitation network; ``roots``: positions to mine from and test on; ``simulations``: visits of every search;
+    ``layers``: where concepts are looked for; ``null``: flip every root's pairs by a coin, so that nothing can be found.
+
+    The rest has no switch on the command line and is recorded all the same: ``samples_per_game`` positions are looked at in
+    each game; ``opening_plies`` of a human game open each game of the agent, which then draws its moves from the agent's policy
+    at ``machine_temperature``; lines have ``horizons`` plies (T, section 8.4.1); ``value_gap`` and ``visit_gap`` make a move
+    subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together; ``taught`` concepts
+    with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool at most are prototypes;
+    ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations`` shuffles; ``flips`` is the size
+    of the sign-flip null.
+    """
+
+    agent: str
+    weaker: str
+    students: tuple[str, ...]
+    human: str | None
+    roots: int
+    simulations: int
+    layers: tuple[str, ...]
+    seed: int
+    device: str
+    workers: int
+    null: bool
+    samples_per_game: int = 4
+    opening_plies: int = 8
+    machine_temperature: float = 0.6
+    horizons: tuple[int, ...] = (5, 10)
+    value_gap: float = 0.20
+    visit_gap: float = 0.10
+    pool: int = 800
+    family_roots: int = 25
+    taught: int = 12
+    seeds: tuple[int, ...] = (0, 1, 2)
+    prototype_share: float = 0.1
+    corpus_positions: int = 1024
+    permutations: int = 99
+    flips: int = 19_999
+
+    @property
+    def games(self) -> int:
+        """Games of each corpus: enough that nearly every root finds a game of its own."""
+        return max(40, math.ceil(1.6 * self.roots))
+
+    def as_arguments(self) -> dict[str, Any]:
+        """The settings as JSON values, for the manifest."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> MiningSettings:
+        """The settings that a manifest holds.
+
+        Raises:
+            InputError: they are not those of this version.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(arguments) != names:
+            raise InputError("The run was made by another version of conceptmine: mine again with this one.")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()})
+
+
+def network_path(path_or_name: str) -> Path:
+    """The file of an agent given by path or shipped name.
+
+    Raises:
+        NetworkFormatError: there is neither.
+    """
+    return _load(path_or_name).path or Path(path_or_name)
+
+
+def _load(path_or_name: str) -> Agent:
+    return load_agent(path_or_name)
+
+
+def default_layers(agent: Agent) -> tuple[str, ...]:
+    """The last layer of the tower and the hidden layer of the policy head: layers 19 and 23 of the paper's network."""
+    blocks = [name for name in agent.layers if name.startswith("block")]
+    return (blocks[-1] if blocks else "input", "policy_hidden")
+
+
+def checked_settings(
+    *,
+    agent: str | None,
+    weaker: str | None,
+    students: str | None,
+    human: str | None,
+    roots: int,
+    simulations: int,
+    layers: str | None,
+    seed: int,
+    device: str,
+    workers: int,
+    null: bool,
+) -> MiningSettings:
+    """Settings from what a person typed; every mistake that can be seen now is refused now.
+
+    Raises:
+        InputError: a number out of range, an unknown layer, a missing file or a missing --weaker.
+        NetworkFormatError: a network that cannot be read.
+    """
+    if roots < 4:
+        raise InputError(f"--roots is {roots}: give at least 4, so that some can be mined and others tested on.")
+    if simulations < 16:
+        raise InputError(f"--simulations is {simulations}: give at least 16, or no line is deep enough to compare.")
+    if workers < 1:
+        raise InputError(f"--workers is {workers}: give at least 1.")
+    if seed < 0:
+        raise InputError(f"--seed is {seed}: give a whole number from 0 up.")
+    if agent is not None and weaker is None:
+        raise InputError("--agent needs --weaker beside it: name a weaker network to disagree with.")
+    strong = _load(agent or DEFAULT_AGENT)
+    weak = _load(weaker or DEFAULT_WEAKER)
+    if strong.sha256 == weak.sha256:
+        raise InputError("--agent and --weaker are the same network: they can never disagree, so name another one.")
+    chosen = tuple(name for name in (layers or "").split(",") if name) or default_layers(strong)
+    for layer in chosen:
+        if layer not in strong.layers:
+            raise InputError(f"{strong.name} has no layer {layer!r}: choose from {', '.join(strong.layers)}.")
+    if human is not None and not Path(human).is_file():
+        raise InputError(f"There is no file {human}: give --human a PGN file (or .pgn.zst).")
+    ladder = tuple(name for name in (students or "").split(",") if name)
+    if not ladder:
+        ladder = tuple(shipped_ladder()) if agent is None else (str(weaker),)
+    for student in ladder:
+        _load(student)
+    return MiningSettings(
+        agent=str(agent or DEFAULT_AGENT),
+        weaker=str(weaker or DEFAULT_WEAKER),
+        students=ladder,
+        human=human,
+        roots=roots,
+        simulations=simulations,
+        layers=tuple(dict.fromkeys(chosen)),
+        seed=seed,
+        device=device,
+        workers=workers,
+        null=null,
+        pool=4 * roots,
+    )
+
+
+def shipped_ladder() -> list[str]:
+    """The shipped checkpoints below the default agent, weakest first."""
+    return [name for name in shipped_agents() if name.startswith("ladder-") and name not in (DEFAULT_AGENT,)]
+
+
+__all__ = [
+    "DEFAULT_AGENT",
+    "DEFAULT_WEAKER",
+    "HUMAN_NETWORK",
+    "SUPPORT_LEVEL",
+    "MiningSettings",
+    "NetworkFormatError",
+    "checked_settings",
+    "default_layers",
+    "network_path",
+    "shipped_ladder",
+]

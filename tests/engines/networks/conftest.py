@@ -1,0 +1,58 @@
+"""Small networks with weights that make every layer matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from engines.networks import NetworkConfig, ResidualNetwork
+
+SMALL: dict[str, Any] = {
+    "filters": 8,
+    "blocks": 2,
+    "se_channels": 4,
+    "value_planes": 4,
+    "value_hidden": 16,
+}
+MOVES_LEFT: dict[str, Any] = {"moves_left": True, "moves_left_planes": 2, "moves_left_hidden": 8}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def make_network() -> Callable[..., ResidualNetwork]:
+    """Builds a small network; keywords replace parts of its shape; no two weights or statistics are the same."""
+
+    def make(*, batch_norm: bool = False, seed: int = 1, moves_left: bool = True, **shape: Any) -> ResidualNetwork:
+        config = NetworkConfig(**{**SMALL, **(MOVES_LEFT if moves_left else {}), **shape})
+        network = ResidualNetwork(config, batch_norm, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+                if name.endswith(("running_var", "norm.weight")):
+                    tensor.uniform_(0.5, 2.0, generator=generator)
+                elif name.endswith(("bias", "running_mean")):
+                    tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
+            network.policy.weight.mul_(10)
+            network.value.weight.mul_(10)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture
+def planes() -> torch.Tensor:
+    """Five positions' worth of planes of zeros and ones, and a rule-50 plane."""
+    generator = torch.Generator().manual_seed(0)
+    planes = (torch.rand((5, 112, 8, 8), generator=generator) < 0.1).float()
+    planes[:, 109] = torch.arange(5.0)[:, None, None] * 7
+    return planes
