@@ -32,7 +32,7 @@ def mine(
     students: Annotated[str | None, typer.Option(help="networks to choose a student from, weakest first, comma-separated")] = None,
     human: Annotated[str | None, typer.Option(help="human games, .pgn or .pgn.zst [default: sampled from the imitation network]")] = None,
     roots: Annotated[int, typer.Option(help="positions to mine from and to test on")] = 200,
-    simulations: Annotated[int, typer.Option(help="visits of each search")] = 200,
+    simulations: Annotated[int, typer.Option(help="visits of each search")] = 400,
     layers: Annotated[str | None, typer.Option(help="layers, comma-separated [default: last block and policy_hidden]")] = None,
     seed: Annotated[int, typer.Option(help="of all randomness")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",

@@ -87,7 +87,8 @@ def mine_candidates(context: RunContext) -> StageResult:
     context.say(f"solving {len(programmes)} convex programmes")
     store = str(context.scratch("states"))
     tasks = [
-        _SolveTask(store, pairs, tuple(programmes[i] for i in part)) for part in chunks(_PROGRAMMES_A_TASK, len(programmes))
+        _SolveTask(store, pairs, tuple(programmes[i] for i in part))
+        for part in chunks(_PROGRAMMES_A_TASK, len(programmes))
     ]
     rows: list[dict[str, Any]] = []
     vectors: dict[str, list[NDArray[np.float64]]] = {layer: [] for layer in settings.layers}

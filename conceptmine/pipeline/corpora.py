@@ -42,7 +42,13 @@ def gather_games(context: RunContext) -> StageResult:
     openings = [game.moves[: settings.opening_plies] if game.fen is None else () for game in human]
     machine = _played(context, "agent", openings, settings.machine_temperature, seed=2)
     rows = [
-        {"game_id": game.game_id, "corpus": corpus, "fen": game.fen, "moves": " ".join(game.moves), "result": game.result}
+        {
+            "game_id": game.game_id,
+            "corpus": corpus,
+            "fen": game.fen,
+            "moves": " ".join(game.moves),
+            "result": game.result,
+        }
         for corpus, games in (("machine", machine), ("human", human))
         for game in games
     ]

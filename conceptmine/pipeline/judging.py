@@ -111,7 +111,9 @@ def judge_candidates(context: RunContext) -> StageResult:
                     plies += _ply_rows(row["concept_id"], i, counts, null)
     if not evidence:
         raise InputError("No root of the test side has lines deep enough: give more --roots or more --simulations.")
-    p = np.array([evidence[row["concept_id"]]["null_p"] if row["concept_id"] in evidence else np.nan for row in candidates])
+    p = np.array(
+        [evidence[row["concept_id"]]["null_p"] if row["concept_id"] in evidence else np.nan for row in candidates]
+    )
     q = q_values(p)
     for row, value in zip(candidates, q, strict=True):
         if row["concept_id"] in evidence:

@@ -38,8 +38,11 @@ CONCEPTS = pa.schema(
         pa.field("active_rows", pa.int32()),
         pa.field("nonzeros", pa.int32()),
         pa.field("root_position_ids", pa.string()),
-        *[pa.field(name, TAUGHT.field(name).type) for name in TAUGHT.names if name not in {"concept_id", "reason"}
-          and name not in schemas.CONCEPTS.names],
+        *[
+            pa.field(name, TAUGHT.field(name).type)
+            for name in TAUGHT.names
+            if name not in {"concept_id", "reason"} and name not in schemas.CONCEPTS.names
+        ],
         pa.field("not_taught_because", pa.string()),
         pa.field("human_likelihood_control", pa.float64()),
     ]
@@ -123,9 +126,7 @@ def make_puzzles(context: RunContext) -> StageResult:
 
 def _best_moves(task: _VerifyTask) -> list[chess.Move]:
     agent = agent_at(task.agent, task.device)
-    return [
-        tree.best_move for tree in search(agent, list(task.boards), simulations=task.simulations, seed=task.seed)
-    ]
+    return [tree.best_move for tree in search(agent, list(task.boards), simulations=task.simulations, seed=task.seed)]
 
 
 def write_report(context: RunContext) -> StageResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,16 @@ from conceptmine.contrast import ContrastRule, Lines, examine_tree
 from conceptmine.errors import InputError
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
 from conceptmine.pipeline.workers import agent_at
-from conceptmine.positions import GameRecord, PositionRecord, board_of, sample_positions, select_roots, split_games, stable_rank
+from conceptmine.positions import (
+    GameRecord,
+    PositionRecord,
+    Root,
+    board_of,
+    sample_positions,
+    select_roots,
+    split_games,
+    stable_rank,
+)
 from conceptmine.runfolder import schemas
 from engines.networks import Agent
 from engines.search import Tree, search
@@ -30,6 +39,7 @@ CANDIDATES = pa.schema(
         ("moves", pa.string()),
         ("fen", pa.string()),
         ("role", pa.string()),
+        ("turn", pa.int32()),
     ]
 )
 TREES = pa.schema(
@@ -57,22 +67,20 @@ def find_candidates(context: RunContext) -> StageResult:
         for row in context.folder.read_table("games", schemas.GAMES)
         if row["corpus"] == "machine"
     ]
-    positions = list(
-        sample_positions(games, per_game=settings.samples_per_game, plies=_PLIES, seed=settings.seed)
-    )
+    positions = list(sample_positions(games, per_game=settings.samples_per_game, plies=_PLIES, seed=settings.seed))
     if not positions:
         raise InputError("The agent's games are over before ply 12: there is no position to look at with this agent.")
     context.say(f"asking both networks about {len(positions)} positions")
     boards = [position.board() for position in positions]
     first = _first_choices(context.agent, boards)
     second = _first_choices(agent_at(context.input("weaker"), settings.device), boards)
-    differ = {position.position_id for position, a, b in zip(positions, first, second, strict=True) if a != b}
-    roles = {position.position_id: "root" for position in _one_a_game(positions, differ, settings.seed)}
+    differ = [position for position, a, b in zip(positions, first, second, strict=True) if a != b]
+    turn = _turns(differ, settings.seed)
     rest = sorted(
-        (position.position_id for position in positions if position.position_id not in roles),
-        key=lambda position_id: stable_rank(settings.seed, "pool", position_id),
+        (position for position in positions if position.position_id not in turn),
+        key=lambda position: stable_rank(settings.seed, "pool", position.position_id),
     )
-    roles |= dict.fromkeys(rest[: settings.pool], "pool")
+    pool = {position.position_id for position in rest[: settings.pool]}
     rows = [
         {
             "position_id": position.position_id,
@@ -80,25 +88,24 @@ def find_candidates(context: RunContext) -> StageResult:
             "ply": position.ply,
             "moves": " ".join(position.moves),
             "fen": position.fen,
-            "role": roles[position.position_id],
+            "role": "pool" if position.position_id in pool else "root",
+            "turn": turn.get(position.position_id, 0),
         }
         for position in positions
-        if position.position_id in roles
+        if position.position_id in pool or position.position_id in turn
     ]
     context.folder.write_table("scratch/candidates", rows, CANDIDATES)
-    return StageResult({"positions": len(positions), "policies_differ": len(differ), "pool": len(rows) - _count(roles, "root")})
+    return StageResult({"positions": len(positions), "policies_differ": len(differ), "pool": len(pool)})
 
 
-def _count(roles: dict[str, str], role: str) -> int:
-    return sum(value == role for value in roles.values())
-
-
-def _one_a_game(positions: Sequence[PositionRecord], differ: set[str], seed: int) -> Iterable[PositionRecord]:
-    chosen: dict[str, PositionRecord] = {}
+def _turns(positions: Sequence[PositionRecord], seed: int) -> dict[str, int]:
+    """For each position, how many others of its game are to be searched before it (in an order of chance)."""
+    turns: dict[str, int] = {}
+    of_game: dict[str, int] = {}
     for position in sorted(positions, key=lambda item: stable_rank(seed, "candidate", item.position_id)):
-        if position.position_id in differ:
-            chosen.setdefault(position.game_id, position)
-    return chosen.values()
+        turns[position.position_id] = of_game.get(position.game_id, 0)
+        of_game[position.game_id] = turns[position.position_id] + 1
+    return turns
 
 
 def _first_choices(agent: Agent, boards: Sequence[chess.Board]) -> list[chess.Move]:
@@ -141,21 +148,35 @@ def search_positions(context: RunContext) -> StageResult:
         )
         for row in candidates
     }
-    asked = [row["position_id"] for row in candidates if row["role"] == "root"]
+    turns = {row["position_id"]: row["turn"] for row in candidates if row["role"] == "root"}
     pool = [row["position_id"] for row in candidates if row["role"] == "pool"]
     rules = tuple(
-        ContrastRule(value_gap=settings.value_gap, visit_gap=settings.visit_gap, horizon=horizon) for horizon in settings.horizons
+        ContrastRule(value_gap=settings.value_gap, visit_gap=settings.visit_gap, horizon=horizon)
+        for horizon in settings.horizons
     )
-    context.say(f"searching {len(asked)} candidate roots with both strengths, {settings.simulations} simulations each")
-    found = _search(context, "agent", [records[i] for i in asked], rules, keep_trees=True)
-    weaker = _search(context, "weaker", [records[i] for i in asked], (), keep_trees=False)
-    roots = select_roots(
-        [records[i] for i in asked],
-        [found[i].move for i in asked],
-        [weaker[i].move for i in asked],
-        limit=settings.roots,
-        seed=settings.seed,
-    )
+    found: dict[str, _Found] = {}
+    weaker: dict[str, _Found] = {}
+    asked: list[str] = []
+    roots: tuple[Root, ...] = ()
+    for turn in range(max(turns.values(), default=-1) + 1):
+        # One position of each game that has no root yet; most runs have their roots after two or three turns.
+        settled = {root.position.game_id for root in roots}
+        now = [i for i, its_turn in turns.items() if its_turn == turn and records[i].game_id not in settled]
+        context.say(
+            f"searching {len(now)} positions with both strengths; {len(roots)} of {settings.roots} roots so far"
+        )
+        found |= _search(context, "agent", [records[i] for i in now], rules, keep_trees=True)
+        weaker |= _search(context, "weaker", [records[i] for i in now], (), keep_trees=False)
+        asked += now
+        roots = select_roots(
+            [records[i] for i in asked],
+            [found[i].move for i in asked],
+            [weaker[i].move for i in asked],
+            limit=settings.roots,
+            seed=settings.seed,
+        )
+        if len(roots) == settings.roots:
+            break
     if len(roots) < 4:
         raise InputError(
             f"The two networks disagree in only {len(roots)} of {len(asked)} positions: give more --roots or a weaker --weaker."
@@ -163,11 +184,11 @@ def search_positions(context: RunContext) -> StageResult:
     context.say(f"searching {len(pool)} pool positions for prototypes")
     found |= _search(context, "agent", [records[i] for i in pool], rules, keep_trees=False)
     chosen = {root.position.position_id: root for root in roots}
-    # Pool positions of a root's game stay on its side; the others are divided the same way.
+    # Candidates that did not become roots have been searched all the same, and serve the pool.  Pool positions of a root's game
+    # stay on its side; the others are divided the same way.
+    used = [i for i in records if i in found]
     sides = {root.position.game_id: root.split for root in roots}
-    others = [records[i] for i in pool if records[i].game_id not in sides]
-    sides |= split_games(others, seed=settings.seed)
-    used = [i for i in records if i in chosen or i in found and i in set(pool)]
+    sides |= split_games([records[i] for i in used if records[i].game_id not in sides], seed=settings.seed)
     context.folder.write_table(
         "positions",
         [
@@ -191,21 +212,28 @@ def search_positions(context: RunContext) -> StageResult:
         [row for i in used for lines in found[i].lines.values() if not isinstance(lines, str) for row in lines],
         schemas.LINES,
     )
-    context.folder.write_table("trees", [row for i in used for row in found[i].tree], TREES)
+    context.folder.write_table("trees", [row for i in used if i in chosen for row in found[i].tree], TREES)
     best = {i: {"line": found[i].line, "value": found[i].value} for i in used}
     context.scratch("best_lines.json").write_text(json.dumps(best), encoding="utf-8")
-    counts = {"candidate_roots": len(asked), "roots": len(roots), "pool": len(pool)}
+    counts = {"candidate_roots": len(asked), "roots": len(roots), "pool": len(used) - len(roots)}
     for horizon in settings.horizons:
         with_lines = [i for i in chosen if not isinstance(found[i].lines[horizon], str)]
         counts[f"roots_with_lines_t{horizon}"] = len(with_lines)
-        for reason in sorted({str(found[i].lines[horizon]) for i in chosen if isinstance(found[i].lines[horizon], str)}):
+        for reason in sorted(
+            {str(found[i].lines[horizon]) for i in chosen if isinstance(found[i].lines[horizon], str)}
+        ):
             dropped = sum(found[i].lines[horizon] == reason for i in chosen)
             counts[f"roots_dropped_t{horizon}_{reason.lower()}"] = dropped
     return StageResult(counts)
 
 
 def _search(
-    context: RunContext, role: str, positions: Sequence[PositionRecord], rules: tuple[ContrastRule, ...], *, keep_trees: bool
+    context: RunContext,
+    role: str,
+    positions: Sequence[PositionRecord],
+    rules: tuple[ContrastRule, ...],
+    *,
+    keep_trees: bool,
 ) -> dict[str, _Found]:
     tasks = [
         _SearchTask(
@@ -231,7 +259,9 @@ def _search_boards(task: _SearchTask) -> list[_Found]:
             move=tree.best_move.uci(),
             value=tree.value,
             line=_uci(tree.line()),
-            lines={rule.horizon: _line_rows(position_id, examine_tree(tree, rule), rule.horizon) for rule in task.rules},
+            lines={
+                rule.horizon: _line_rows(position_id, examine_tree(tree, rule), rule.horizon) for rule in task.rules
+            },
             tree=_tree_rows(position_id, tree) if task.keep_trees else [],
         )
         for (position_id, _, _), tree in zip(task.positions, trees, strict=True)

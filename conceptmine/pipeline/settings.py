@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -46,13 +45,13 @@ class MiningSettings:
     device: str
     workers: int
     null: bool
-    samples_per_game: int = 4
+    samples_per_game: int = 6
     opening_plies: int = 8
     machine_temperature: float = 0.6
     horizons: tuple[int, ...] = (5, 10)
     value_gap: float = 0.20
     visit_gap: float = 0.10
-    pool: int = 800
+    pool: int = 600
     family_roots: int = 25
     taught: int = 12
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -64,7 +63,7 @@ class MiningSettings:
     @property
     def games(self) -> int:
         """Games of each corpus: enough that nearly every root finds a game of its own."""
-        return max(40, math.ceil(1.6 * self.roots))
+        return max(40, 2 * self.roots)
 
     def as_arguments(self) -> dict[str, Any]:
         """The settings as JSON values, for the manifest."""
@@ -159,7 +158,7 @@ def checked_settings(
         device=device,
         workers=workers,
         null=null,
-        pool=4 * roots,
+        pool=3 * roots,
     )
 
 

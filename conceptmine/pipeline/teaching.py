@@ -196,9 +196,7 @@ def _lessons(pool: _Pool, shown: _Shown, seed: int) -> Lessons | str:
     )
 
 
-def _prototype_rows(
-    context: RunContext, pool: _Pool, prepared: Mapping[str, _Shown]
-) -> list[dict[str, Any]]:
+def _prototype_rows(context: RunContext, pool: _Pool, prepared: Mapping[str, _Shown]) -> list[dict[str, Any]]:
     records = {row["position_id"]: row for row in context.folder.read_table("positions", schemas.POSITIONS)}
     best = json.loads(context.scratch("best_lines.json").read_text(encoding="utf-8"))
     rows = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -37,6 +38,7 @@ class Workers:
 
     def __init__(self, number: int) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._others = set(active_children())
         if number > 1:
             # A fork would copy torch's locked thread pools; a fresh interpreter is safe everywhere.
             self._pool = ProcessPoolExecutor(
@@ -55,8 +57,13 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
+        if self._pool is None:
+            return
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
+        if error is not None:
+            # What is being worked on is of no use any more, and may take minutes.
+            for child in set(active_children()) - self._others:
+                child.terminate()
 
 
 def _map_here(function: Callable[[Task], Answer], tasks: Sequence[Task]) -> Iterator[Answer]:
@@ -79,8 +86,12 @@ def one_thread() -> Iterator[None]:
 
 
 def _begin_worker(parent: int) -> None:
+    # Ctrl-C reaches every process of a terminal; what it means is decided in the one that was started.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     threadpool_limits(1)
+    # For libraries that bring a thread pool of their own when they are first used.
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
