@@ -1,11 +1,11 @@
 """The M−H ranking: which candidates a person should look at first, by one formula whose parts are columns.
 
-A concept stands above every concept that got less far through the filters (supported, then teachable, then novel).  Among
-those that got equally far the score decides::
+A concept stands above every concept that got less far through the filters (supported, then teachable, then novel).
+Among those that got equally far the score decides::
 
-    score = 2 · max(0, held-out satisfaction − its null)    in [0, 1]: how much of the possible excess over chance it shows
+    score = 2 · max(0, held-out satisfaction − its null)    in [0, 1]: its share of the possible excess over chance
           + max(0, lower end of the teaching interval)      in [0, 1]: what a student gains at the least
-          + max(0, novelty_min)                             in [0, 1]: what the machine's basis explains beyond the human one
+          + max(0, novelty_min)                             in [0, 1]: what the machine's basis explains, and not ours
           + (1 − human likelihood) / 4                      in [0, ¼]: what people would not play
 
 A part that was not measured adds nothing.  Equal scores are ordered by p-value, then by identifier.

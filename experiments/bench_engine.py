@@ -9,7 +9,8 @@ of every leaf as well, the plain one none. *Network*: positions a second of a 6 
 a shipped or given agent, by size of batch, on one thread.
 
 What is compared takes turns within a round, so that a machine that is slow for a while is slow for all; ratios are
-taken round by round, and their median is shown. The kernels are compiled and cached before the clock starts.
+taken round by round, and their median is shown. Both sides must agree: on the counts of perft, and, given the same
+numbers, on the visits of every move of a search. The kernels are compiled and cached before the clock starts.
 """
 
 from __future__ import annotations
@@ -179,8 +180,8 @@ class PlainNode:
         return best
 
 
-def plain_search(board: chess.Board, simulations: int, network: FreeNetwork) -> int:
-    """Search with ``simulations`` visits on python-chess, one position at a time; returns the visits of the root."""
+def plain_search(board: chess.Board, simulations: int, network: FreeNetwork) -> PlainNode:
+    """Search with ``simulations`` visits on python-chess, one position at a time; returns the root."""
     root = PlainNode()
     root.value, root.visits = root.expand(board, network), 1
     while root.visits < simulations:
@@ -205,24 +206,39 @@ def plain_search(board: chess.Board, simulations: int, network: FreeNetwork) -> 
             above.totals[taken] += value
             above.visits, above.value = above.visits + 1, above.value + value
             board.pop()
-    return root.visits
+    return root
 
 
-def batched_search(boards: list[chess.Board], simulations: int) -> int:
+def plain_visits(board: chess.Board, simulations: int, network: FreeNetwork) -> int:
+    """The visits of the root of a plain search."""
+    return plain_search(board, simulations, network).visits
+
+
+def batched_search(boards: list[chess.Board], simulations: int, network: FreeNetwork) -> int:
     """Search all boards as one batch; returns the visits of their roots together."""
-    return sum(tree.root.visits for tree in search(FreeNetwork(), boards, simulations=simulations))
+    return sum(tree.root.visits for tree in search(network, boards, simulations=simulations))
+
+
+def check_trees() -> None:
+    """Raise RuntimeError unless both searches, given the same numbers in the same order, visit every move as often."""
+    for fen in POSITIONS.values():
+        plain = plain_search(chess.Board(fen), SIMULATIONS, FreeNetwork())
+        ours = search(FreeNetwork(), [chess.Board(fen)], simulations=SIMULATIONS)[0]
+        if dict(zip(plain.moves, plain.tried, strict=True)) != ours.visits:
+            raise RuntimeError(f"the two searches differ in their visits of the moves in {fen}")
 
 
 def measure_tree(round_number: int) -> list[Rate]:
     """Simulations a second from both positions, by ``TREES`` trees at once, by one, and by the plain search."""
+    network = FreeNetwork()
     found = []
     for name, fen in POSITIONS.items():
         board = chess.Board(fen)
-        found += [
-            Rate(name, f"engines, {TREES} trees", round_number, timed(batched_search, [board] * TREES, SIMULATIONS)),
-            Rate(name, "engines, 1 tree", round_number, timed(batched_search, [board], SIMULATIONS)),
-            Rate(name, "python-chess", round_number, timed(plain_search, board.copy(), SIMULATIONS, FreeNetwork())),
-        ]
+        for number in (TREES, 1):
+            rate = timed(batched_search, [board] * number, SIMULATIONS, network)
+            found.append(Rate(name, f"engines, {number} tree{'s' if number > 1 else ''}", round_number, rate))
+        rate = timed(plain_visits, board.copy(), SIMULATIONS, network)
+        found.append(Rate(name, "python-chess", round_number, rate))
     return found
 
 
@@ -308,7 +324,7 @@ def main() -> None:
     if arguments.agent is not None or SHIPPED in shipped_agents():
         agents.append(load_agent(arguments.agent or SHIPPED))
     perft(chess.Board(), 2)
-    search(FreeNetwork(), [chess.Board()], simulations=2)
+    check_trees()
     rates: dict[str, list[Rate]] = {"rules": [], "tree": [], "network": []}
     for number in range(arguments.rounds):
         rates["rules"] += measure_rules(number)

@@ -1,4 +1,4 @@
-"""The command line: ``conceptmine --help`` lists it.  Exit code 0 done, 2 bad input or usage, 1 failure, 130 interrupted."""
+"""The command line, ``conceptmine --help``.  Exit codes: 0 done, 1 failure, 2 bad input or usage, 130 interrupted."""
 
 from conceptmine.cli.application import main
 

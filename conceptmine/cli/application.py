@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from conceptmine.cli.arguments import with_moves_joined
 from conceptmine.cli.engine import engine
 from conceptmine.errors import InputError
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class _Program(TyperGroup):
+    """The program's commands; Ctrl-C in any of them is told in one line (typer says nothing, or exits with 1)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _tell("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+
 
 application = typer.Typer(
     name="conceptmine",
-    help="Find concepts in a chess network that people may not have, test them, and hand them on as puzzles and a report.",
+    cls=_Program,
+    help="Find concepts in a chess network that people may not have, test them, and make puzzles and a report of them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,18 +44,28 @@ application.add_typer(engine, name="engine")
 
 @application.command()
 def mine(
-    agent: Annotated[str | None, typer.Option(help="Leela network or shipped agent to mine [default: the shipped one]")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Leela network or shipped agent to mine (default: the shipped one)")
+    ] = None,
     weaker: Annotated[str | None, typer.Option(help="weaker network; positions are where the two disagree")] = None,
-    students: Annotated[str | None, typer.Option(help="networks to choose a student from, weakest first, comma-separated")] = None,
-    human: Annotated[str | None, typer.Option(help="human games, .pgn or .pgn.zst [default: sampled from the imitation network]")] = None,
+    students: Annotated[
+        str | None, typer.Option(help="networks to choose a student from, weakest first, comma-separated")
+    ] = None,
+    human: Annotated[
+        str | None, typer.Option(help="human games, .pgn or .pgn.zst (default: sampled from the imitation network)")
+    ] = None,
     roots: Annotated[int, typer.Option(help="positions to mine from and to test on")] = 200,
     simulations: Annotated[int, typer.Option(help="visits of each search")] = 400,
-    layers: Annotated[str | None, typer.Option(help="layers, comma-separated [default: last block and policy_hidden]")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="layers, comma-separated (default: last block and policy_hidden)")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of all randomness")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="processes [default: one a core, at most 8]")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder of the run [default: runs/DATE-TIME]")] = None,
-    null: Annotated[bool, typer.Option("--null", help="flip each root's pairs by a coin: nothing should be supported")] = False,
+    workers: Annotated[int | None, typer.Option(help="processes (default: one a core, at most 8)")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the run (default: runs/DATE-TIME)")] = None,
+    null: Annotated[
+        bool, typer.Option("--null", help="flip each root's pairs by a coin: nothing should be supported")
+    ] = False,
 ) -> None:
     """Mine concepts: from games to a ranked table, puzzles and a report in one folder."""
     from conceptmine.pipeline import checked_settings
@@ -58,7 +85,8 @@ def mine(
         null=null,
     )
     folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    manifest = run(settings, folder, console=Console())
+    with _resumable(folder):
+        manifest = run(settings, folder, console=Console())
     _summarise(folder, manifest.candidates, manifest.supported, manifest.teachable, manifest.novel)
 
 
@@ -67,7 +95,8 @@ def resume(folder: Annotated[Path, typer.Argument(help="folder of a run", metava
     """Go on with a run that was interrupted; the result is that of an unbroken run."""
     from conceptmine.pipeline import resume as run
 
-    manifest = run(folder, console=Console())
+    with _resumable(folder):
+        manifest = run(folder, console=Console())
     _summarise(folder, manifest.candidates, manifest.supported, manifest.teachable, manifest.novel)
 
 
@@ -89,6 +118,17 @@ def puzzles(
     from conceptmine.puzzles import export_puzzles
 
     print(f"{export_puzzles(folder, format, out)} puzzles written to {out}")
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Says how to go on when the run inside is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        begun = (folder / "manifest.json").is_file()
+        _tell(f"interrupted; `conceptmine resume {folder}` goes on" if begun else "interrupted before the run began")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _device(name: str) -> str:
@@ -122,10 +162,15 @@ def main() -> None:
     from engines import NetworkFormatError
 
     try:
-        application()
+        application(args=with_moves_joined(sys.argv[1:]))
     except (InputError, NetworkFormatError) as error:
-        print(f"conceptmine: {error}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        print("conceptmine: interrupted; `conceptmine resume DIR` goes on with a run", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except OSError as error:
+        # A full disk, say: nobody's mistake in what was typed, and no bug either.
+        _tell(str(error))
+        sys.exit(FAILED)
+
+
+def _tell(sentence: str) -> None:
+    print(f"conceptmine: {sentence}", file=sys.stderr)

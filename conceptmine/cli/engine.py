@@ -15,10 +15,12 @@ from rich.table import Table
 from conceptmine.errors import InputError
 from conceptmine.positions import board_of
 
-engine = typer.Typer(help="Networks and search: info, evaluate, search, perft, convert, selfplay, match.", no_args_is_help=True)
+engine = typer.Typer(
+    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match.", no_args_is_help=True
+)
 
 Fen = Annotated[str | None, typer.Option(help="position, or start of --moves [default: the start position]")]
-Moves = Annotated[list[str] | None, typer.Option(help="UCI moves played from there (repeat, or one text with spaces)")]
+Moves = Annotated[list[str] | None, typer.Option(metavar="UCI ...", help="moves played from there")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -34,7 +36,9 @@ def _print_json(value: Any) -> None:
 
 
 @engine.command()
-def info(network: Annotated[str, typer.Argument(help="Leela network file or shipped agent")], as_json: Json = False) -> None:
+def info(
+    network: Annotated[str, typer.Argument(help="Leela network file or shipped agent")], as_json: Json = False
+) -> None:
     """What a network file holds: architecture, layers, metadata."""
     from engines import load_agent
 
@@ -82,7 +86,8 @@ def evaluate(
     if as_json:
         _print_json(answer)
         return
-    print(f"{board.fen()}\nvalue {answer['value']:+.4f}   win {result.wdl[0][0]:.3f} draw {result.wdl[0][1]:.3f} loss {result.wdl[0][2]:.3f}")
+    win, draw, loss = result.wdl[0]
+    print(f"{board.fen()}\nvalue {answer['value']:+.4f}   win {win:.3f} draw {draw:.3f} loss {loss:.3f}")
     for move, p in policy.items():
         print(f"  {board.san(chess.Move.from_uci(move)):8} {100 * p:6.2f} %")
 
@@ -124,7 +129,8 @@ def search_position(
     print(f"{board.fen()}\nvalue {tree.value:+.4f}   best line {board.variation_san(tree.line())}")
     for edge in ordered:
         if edge.visits:
-            print(f"  {board.san(edge.move):8} {edge.visits:6} visits   q {edge.q:+.4f}   policy {100 * edge.prior:5.1f} %")
+            policy = f"{100 * edge.prior:5.1f} %"
+            print(f"  {board.san(edge.move):8} {edge.visits:6} visits   q {edge.q:+.4f}   policy {policy}")
 
 
 @engine.command()
@@ -190,13 +196,19 @@ def match(
     as_json: Json = False,
 ) -> None:
     """Play a match from random openings, each with both colours; the Elo difference with its standard error."""
+    import torch
+
     from engines import load_agent
     from engines.arena import play_match
 
     if games < 2 or games % 2:
-        raise InputError(f"--games is {games}: give an even number from 2 up, so that each opening is played with both colours.")
+        raise InputError(
+            f"--games is {games}: give an even number from 2 up, so that each opening is played with both colours."
+        )
     if simulations < 1:
         raise InputError(f"--simulations is {simulations}: give at least 1.")
+    # Two thread pools that spin on the same cores slow each other down; one thread is fast on small networks anyway.
+    torch.set_num_threads(1)
     result = play_match(load_agent(first), load_agent(second), games=games, simulations=simulations, seed=seed)
     answer = {
         "first": first,

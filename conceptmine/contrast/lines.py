@@ -2,8 +2,9 @@
 
 The best line takes the most visited move at every node. At depth j of it a move is subpar if it was visited but falls
 short of the best one by value or by visits; the most visited of these opens the subpar line of that depth, which goes
-on by the most visited move. Of moves with equal visits the one with the greater prior counts as more visited, and where
-priors are equal too, the one that the node lists first.
+on by the most visited move. Of moves with equal visits the one with the greater value counts as more visited, then the
+one with the greater prior, then the one that the node lists first: so lc0 chooses its move, and the best line has to
+begin with the move that the agent plays.
 """
 
 from __future__ import annotations
@@ -146,4 +147,4 @@ def _walk(node: SearchNode | None, plies: int) -> list[_Step] | None:
 
 
 def _most_visited(edges: Sequence[SearchEdge]) -> SearchEdge:
-    return max(edges, key=lambda edge: (edge.visits, edge.prior))  # of equals, max keeps the first
+    return max(edges, key=lambda edge: (edge.visits, edge.q, edge.prior))  # of equals, max keeps the first

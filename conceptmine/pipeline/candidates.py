@@ -1,4 +1,4 @@
-"""Stage "mining": one convex programme a root, layer, horizon and choice of players, and one for each family of roots."""
+"""Stage "mining": a convex programme for each root, layer, horizon and choice of players, and for families of roots."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
+from conceptmine.errors import InputError
 from conceptmine.mining import SolverError, minimal_vector
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
 from conceptmine.pipeline.pairs import PairTable, differences, load_pairs
@@ -70,10 +71,10 @@ class _Solved:
 def mine_candidates(context: RunContext) -> StageResult:
     """Solve every programme; write the vectors (``vectors.safetensors``, by layer, in table order) and the candidates.
 
-    Only roots of the "mine" side are used.  A tree's active and prophylactic programmes are each other's mirror image, so one
-    is solved and the concept is named by what the lines show: *active* where the score rises along the best line, *prophylactic*
-    where the best line rather avoids a rise that the subpar line brings.  The vector of a prophylactic concept is turned, so that
-    a high score always means "the concept is present".
+    Only roots of the "mine" side are used. A tree's active and prophylactic programmes are each other's mirror image,
+    so one is solved and the concept is named by what the lines show: *active* where the score rises along the best
+    line, *prophylactic* where the best line rather avoids a rise that the subpar line brings. The vector of a
+    prophylactic concept is turned, so that a high score always means "the concept is present".
     """
     settings = context.settings
     pairs = load_pairs(context)
@@ -114,6 +115,12 @@ def mine_candidates(context: RunContext) -> StageResult:
                     "nonzeros": int(np.count_nonzero(solved.vector)),
                 }
             )
+    if not rows:
+        raise InputError(
+            f"None of the {len(programmes)} convex programmes has a solution: give wider --layers."
+            if programmes
+            else f"None of the {len(mined)} roots to mine from has lines deep enough: give more --simulations."
+        )
     width = ActivationStore.open(context.scratch("states"))
     context.folder.write_arrays(
         "vectors",
@@ -137,12 +144,17 @@ def _programmes(context: RunContext, pairs: PairTable, mined: list[int]) -> list
                 # Families only at the short horizon: rows add up, and long lines have nine times as many.
                 if horizon == min(settings.horizons):
                     members = [place for place in order if len(by_root[place])]
-                    for part in chunks(settings.family_roots, len(members)):
-                        family = tuple(members[i] for i in part)
-                        if len(family) == settings.family_roots:
-                            rows = np.concatenate([by_root[place] for place in family])
-                            found.append(Programme(layer, players, horizon, family, rows))
+                    for family in _families(members, settings.family_roots):
+                        rows = np.concatenate([by_root[place] for place in family])
+                        found.append(Programme(layer, players, horizon, family, rows))
     return found
+
+
+def _families(members: list[int], size: int) -> list[tuple[int, ...]]:
+    """Families of exactly ``size`` roots, none in two of them, and one of all roots where that is more."""
+    parts = [tuple(members[i] for i in part) for part in chunks(size, len(members))]
+    families = [part for part in parts if len(part) == size]
+    return [*families, tuple(members)] if len(members) > size else families
 
 
 def _solve(task: _SolveTask) -> list[_Solved]:
@@ -164,7 +176,8 @@ def _solve_one(store: ActivationStore, pairs: PairTable, programme: Programme) -
 def _avoids_a_rise(store: ActivationStore, pairs: PairTable, programme: Programme, vector: NDArray[np.float64]) -> bool:
     """Whether −v rises along the subpar lines by more than v rises along the best line, from the roots.
 
-    Read at even plies only: at odd ones the planes show the other player's side, and scores cannot be compared with the root's.
+    Read at even plies only: at odd ones the planes show the other player's side, and scores cannot be compared with the
+    root's.
     """
     rows = programme.rows[pairs.ply[programme.rows] % 2 == 0]
     if len(rows) == 0:

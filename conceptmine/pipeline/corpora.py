@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from pathlib import Path
 
+from conceptmine.errors import InputError
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
 from conceptmine.pipeline.workers import agent_at
 from conceptmine.positions import GameCounts, GameRecord, path_id, read_games, stable_rank
@@ -13,6 +15,7 @@ from engines.selfplay.policy_games import play_policy_games
 
 _GAMES_A_TASK = 64
 _SHORTEST_HUMAN_GAME = 20  # plies; shorter games are arranged draws and forfeits
+_FEWEST_HUMAN_GAMES = 4  # each opens one game of the agent, and each of those gives one root at most
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ def gather_games(context: RunContext) -> StageResult:
     """Write ``games.parquet``.
 
     Human games come from the PGN file (an even choice among all that are long enough) or, without one, from the
-    human-imitation network.  The agent then plays as many games of its own, each from the first plies of a human one: where
-    the corpora differ, it is by what is played after the opening.
+    human-imitation network. The agent then plays as many games of its own, each from the first plies of a human one:
+    where the corpora differ, it is by what is played after the opening.
     """
     settings = context.settings
     counts = GameCounts()
@@ -59,10 +62,17 @@ def gather_games(context: RunContext) -> StageResult:
 def _chosen_games(context: RunContext, counts: GameCounts) -> list[GameRecord]:
     path = Path(context.input("human"))
     context.say(f"reading {path.name}")
-    long_enough = [game for game in read_games(path, counts=counts) if len(game.moves) >= _SHORTEST_HUMAN_GAME]
     seed = context.settings.seed
-    long_enough.sort(key=lambda game: stable_rank(seed, "human", game.game_id))
-    return long_enough[: context.settings.games]
+    long_enough = (game for game in read_games(path, counts=counts) if len(game.moves) >= _SHORTEST_HUMAN_GAME)
+    chosen = heapq.nsmallest(
+        context.settings.games, long_enough, key=lambda game: stable_rank(seed, "human", game.game_id)
+    )
+    if len(chosen) < _FEWEST_HUMAN_GAMES:
+        raise InputError(
+            f"{path} holds {len(chosen)} games of {_SHORTEST_HUMAN_GAME} plies or more: give at least"
+            f" {_FEWEST_HUMAN_GAMES}."
+        )
+    return chosen
 
 
 def _played(

@@ -1,4 +1,4 @@
-"""Stage "novelty": does the machine's basis explain a concept better than the human one, and do people play its moves?"""
+"""Stage "novelty": does the machine's basis explain a concept better than the human one; do people play its moves?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ NOVEL = pa.schema(
 )
 # Directions below a thousandth of the strongest are noise of the sample; the paper does not say where it stopped.
 _RANK_TOLERANCE = 1e-3
-# The first few basis vectors explain next to nothing of any sparse direction, so the sign of their score is a coin toss.
+# The first few basis vectors explain next to nothing of any sparse direction, so the sign of their score is a coin
+# toss.
 _FEWEST_VECTORS = 8
 _GAME = pa.schema([("game_id", pa.string())])
 

@@ -1,7 +1,7 @@
 """Stages "contrast" and "activations": the pairs of positions to compare, and what the layers give for each of them.
 
-Every position that a pair or a prototype needs is a *state*: a searched position and a path of moves below it.  States are
-numbered once; the activation store holds one row a state.
+Every position that a pair or a prototype needs is a *state*: a searched position and a path of moves below it. States
+are numbered once; the activation store holds one row a state.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ class PairTable:
     root_state: NDArray[np.int64]
 
     def rows(self, position: int, horizon: int, players: str) -> NDArray[np.int64]:
-        """Rows of one position under a horizon; ``players`` "one" keeps even plies, where the root's player is to move."""
+        """Rows of one position; ``players`` "one" keeps even plies, where the root's player is to move."""
         return np.flatnonzero((self.position == position) & self.of(horizon, players))
 
     def of(self, horizon: int, players: str) -> NDArray[np.bool_]:
         """Mask of all rows under a horizon and players."""
-        mask = self.horizon == horizon
+        mask: NDArray[np.bool_] = self.horizon == horizon
         return mask & (self.ply % 2 == 0) if players == "one" else mask
 
 
 def find_pairs(context: RunContext) -> StageResult:
-    """Turn lines into pairs of states; with ``null`` a coin decides for each position whether its pairs are turned round."""
+    """Turn lines into pairs of states; with ``null`` a coin decides for each position whether its pairs are turned."""
     settings = context.settings
     records = {row["position_id"]: row for row in context.folder.read_table("positions", schemas.POSITIONS)}
     states: dict[tuple[str, str], int] = {}

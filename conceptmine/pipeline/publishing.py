@@ -29,8 +29,8 @@ CONCEPTS = pa.schema(
     [
         *schemas.CONCEPTS,
         pa.field("score", pa.float64()),
-        pa.field("heldout_low", pa.float64()),
-        pa.field("heldout_high", pa.float64()),
+        pa.field("heldout_null_low", pa.float64()),
+        pa.field("heldout_null_high", pa.float64()),
         pa.field("heldout_all_plies", pa.float64()),
         pa.field("heldout_roots", pa.int32()),
         pa.field("value_baseline", pa.float64()),

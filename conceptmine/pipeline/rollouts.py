@@ -53,13 +53,14 @@ TREES = pa.schema(
         pa.field("prior", pa.float32(), nullable=False),
     ]
 )
-"""The visited part of each root's tree: node 0 is the root (its ``move`` is ""); ``q`` is for the player of ``move``."""
+"""The visited part of each root's tree: node 0 is the root (its ``move`` is ""); ``q`` is as its mover sees it."""
 
 
 def find_candidates(context: RunContext) -> StageResult:
     """Positions of the agent's games, marked where the two networks' first choices differ before any search.
 
-    The search that follows has the last word; asking the bare networks first spares it the positions where even they agree.
+    The search that follows has the last word; asking the bare networks first spares it the positions where even they
+    agree.
     """
     settings = context.settings
     games = [
@@ -136,7 +137,7 @@ class _Found:
 
 
 def search_positions(context: RunContext) -> StageResult:
-    """Search roots and pool; write ``positions``, ``lines``, ``trees`` and, for later stages, each position's best line.
+    """Search roots and pool; write ``positions``, ``lines``, ``trees`` and each position's best line.
 
     A candidate becomes a root only if the searched moves of the two strengths differ (Schut et al., 8.4.2).
     """
@@ -179,13 +180,14 @@ def search_positions(context: RunContext) -> StageResult:
             break
     if len(roots) < 4:
         raise InputError(
-            f"The two networks disagree in only {len(roots)} of {len(asked)} positions: give more --roots or a weaker --weaker."
+            f"The two networks disagree in only {len(roots)} of {len(asked)} positions searched:"
+            " give more --roots or a weaker --weaker."
         )
     context.say(f"searching {len(pool)} pool positions for prototypes")
     found |= _search(context, "agent", [records[i] for i in pool], rules, keep_trees=False)
     chosen = {root.position.position_id: root for root in roots}
-    # Candidates that did not become roots have been searched all the same, and serve the pool.  Pool positions of a root's game
-    # stay on its side; the others are divided the same way.
+    # Candidates that did not become roots have been searched all the same, and serve the pool. Pool positions of a
+    # root's game stay on its side; the others are divided the same way.
     used = [i for i in records if i in found]
     sides = {root.position.game_id: root.split for root in roots}
     sides |= split_games([records[i] for i in used if records[i].game_id not in sides], seed=settings.seed)

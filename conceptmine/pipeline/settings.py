@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from conceptmine.errors import InputError
 from engines.networks import Agent, NetworkFormatError, load_agent, shipped_agents
 
@@ -20,18 +22,19 @@ SUPPORT_LEVEL = 0.05
 class MiningSettings:
     """The arguments of a run.
 
-    ``agent``, ``weaker``: the two strengths (network files or shipped names); ``students``: the ladder to choose a student
-    from, oldest and weakest first; ``human``: PGN file of human games, or None for games sampled from the shipped
-    human-imitation network; ``roots``: positions to mine from and test on; ``simulations``: visits of every search;
-    ``layers``: where concepts are looked for; ``null``: flip every root's pairs by a coin, so that nothing can be found.
+    ``agent``, ``weaker``: the two strengths (network files or shipped names); ``students``: the ladder to choose a
+    student from, oldest and weakest first; ``human``: PGN file of human games, or None for games sampled from the
+    human network; ``roots``: positions to mine from and test on; ``simulations``: visits of every search; ``layers``:
+    where concepts are looked for; ``null``: flip every root's pairs by a coin, so that nothing can be found.
 
-    The rest has no switch on the command line and is recorded all the same: ``samples_per_game`` positions are looked at in
-    each game; ``opening_plies`` of a human game open each game of the agent, which then draws its moves from the agent's policy
-    at ``machine_temperature``; lines have ``horizons`` plies (T, section 8.4.1); ``value_gap`` and ``visit_gap`` make a move
-    subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together; ``taught`` concepts
-    with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool at most are prototypes;
-    ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations`` shuffles; ``flips`` is the size
-    of the sign-flip null.
+    The rest has no switch on the command line and is recorded all the same: ``human_network`` is asked what people
+    would play (a network file or shipped name); ``samples_per_game`` positions are looked at in each game;
+    ``opening_plies`` of a human game open each game of the agent, which then draws its moves from the agent's policy at
+    ``machine_temperature``; lines have ``horizons`` plies (T, section 8.4.1); ``value_gap`` and ``visit_gap`` make a
+    move subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together, and all
+    at once; ``taught`` concepts with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool
+    at most are prototypes; ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations``
+    shuffles; ``flips`` is the size of the sign-flip null.
     """
 
     agent: str
@@ -45,6 +48,7 @@ class MiningSettings:
     device: str
     workers: int
     null: bool
+    human_network: str = HUMAN_NETWORK
     samples_per_game: int = 6
     opening_plies: int = 8
     machine_temperature: float = 0.6
@@ -76,10 +80,12 @@ class MiningSettings:
         Raises:
             InputError: they are not those of this version.
         """
-        names = {field.name for field in fields(cls)}
-        if set(arguments) != names:
-            raise InputError("The run was made by another version of conceptmine: mine again with this one.")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()})
+        try:
+            if arguments.keys() != {field.name for field in fields(cls)}:
+                raise KeyError
+            return TypeAdapter(cls).validate_python(arguments)
+        except (KeyError, ValidationError):
+            raise InputError("The run was made by another version of conceptmine: mine again with this one.") from None
 
 
 def network_path(path_or_name: str) -> Path:
@@ -158,6 +164,7 @@ def checked_settings(
         device=device,
         workers=workers,
         null=null,
+        human_network=HUMAN_NETWORK,
         pool=3 * roots,
     )
 

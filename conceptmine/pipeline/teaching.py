@@ -66,7 +66,7 @@ class _Pool:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One concept's prototypes and their split; bool [pool]: what passes its criterion, what is of the games it was mined from."""
+    """One concept's prototypes and their split; bool [pool]: what passes its criterion, what is of its own games."""
 
     prototypes: Prototypes
     split: Split
@@ -75,20 +75,15 @@ class _Shown:
 
 
 def teach_candidates(context: RunContext) -> StageResult:
-    """Teach the ``taught`` candidates with the smallest p-values, whether supported or not, so that the table shows both kinds.
+    """Teach the ``taught`` candidates with the smallest p-values, supported or not: the table shows both kinds.
 
     Prototypes come from all searched positions but those of the games that the concept was mined from.
     """
     settings = context.settings
     candidates = {row["concept_id"]: row for row in context.folder.read_table("scratch/concepts", CANDIDATES)}
     evidence = {row["concept_id"]: row for row in context.folder.read_table("scratch/evidence", EVIDENCE)}
-    chosen = [
-        concept_id
-        for concept_id in sorted(
-            evidence,
-            key=lambda i: (evidence[i]["null_p"], -evidence[i]["heldout_satisfaction"], i),
-        )
-    ][: settings.taught]
+    best_first = sorted(evidence, key=lambda i: (evidence[i]["null_p"], -evidence[i]["heldout_satisfaction"], i))
+    chosen = best_first[: settings.taught]
     pool = _load_pool(context)
     store = ActivationStore.open(context.scratch("states"))
     oriented = oriented_vectors(context.folder.read_arrays("vectors"), list(candidates.values()))

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engines.networks import Agent, load_agent
 
@@ -32,8 +32,8 @@ def agent_at(path: str, device: str) -> Agent:
 class Workers:
     """A pool of processes, or this process where one worker is enough; a context manager.
 
-    Every task runs on one thread: two thread pools that spin on the same cores slow each other down up to thirtyfold, and one
-    thread adds numbers up in the same order whatever the machine.
+    Every task runs on one thread: two thread pools that spin on the same cores slow each other down up to thirtyfold,
+    and one thread adds numbers up in the same order whatever the machine.
     """
 
     def __init__(self, number: int) -> None:

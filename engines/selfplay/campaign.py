@@ -20,7 +20,18 @@ from engines.selfplay.state import STATE_FILE, Counters, load_state, save_state
 
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FOLDER = "checkpoints"
-_METRICS = ("round", "positions", "games", "seconds", "steps", "policy_loss", "value_loss", "moves_left_loss", "drawn", "plies")
+_METRICS = (
+    "round",
+    "positions",
+    "games",
+    "seconds",
+    "steps",
+    "policy_loss",
+    "value_loss",
+    "moves_left_loss",
+    "drawn",
+    "plies",
+)
 _SAVE_EVERY_S = 120.0
 
 Report = Callable[[str], None]
@@ -72,6 +83,7 @@ class _Run:
             campaign.longest_game,
             settings,
             int(self.generator.integers(2**62)),
+            campaign.decisive_lead,
         )
 
     def player(self) -> Agent:
@@ -84,7 +96,9 @@ class _Run:
 
     def publish(self) -> None:
         """Write the checkpoints that are due."""
-        due = [mark for mark in self.campaign.checkpoints[self.counters.checkpoints :] if mark <= self.counters.positions]
+        due = [
+            mark for mark in self.campaign.checkpoints[self.counters.checkpoints :] if mark <= self.counters.positions
+        ]
         if not due:
             return
         info = NetworkInfo(
@@ -117,9 +131,7 @@ class _Run:
             campaign.learning_rate, campaign.final_learning_rate, self.counters.positions / campaign.decay_positions
         )
         steps = max(1, round(campaign.replay_ratio * new_positions / campaign.batch_size))
-        losses = [
-            self.learner.step(self.replay.draw(campaign.batch_size, self.generator), rate) for _ in range(steps)
-        ]
+        losses = [self.learner.step(self.replay.draw(campaign.batch_size, self.generator), rate) for _ in range(steps)]
         return Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
 
     def save(self) -> None:
@@ -136,14 +148,18 @@ class _Run:
             if new:
                 writer.writerow(_METRICS)
             row = [self.counters.rounds, self.counters.positions, self.counters.games, round(self.counters.seconds, 1)]
-            writer.writerow([*row, self.learner.steps, *(round(loss, 5) for loss in losses), round(drawn, 4), round(plies, 1)])
+            writer.writerow(
+                [*row, self.learner.steps, *(round(loss, 5) for loss in losses), round(drawn, 4), round(plies, 1)]
+            )
         self.report(
             f"round {self.counters.rounds}: {self.counters.positions:,} positions, {self.counters.games:,} games, "
             f"policy {losses.policy:.3f}, value {losses.value:.3f}, drawn {drawn:.0%}, {plies:.0f} plies a game"
         )
 
 
-def run_campaign(campaign: Campaign, folder: Path, minutes: float, *, device: str = "cpu", report: Report = print) -> Counters:
+def run_campaign(
+    campaign: Campaign, folder: Path, minutes: float, *, device: str = "cpu", report: Report = print
+) -> Counters:
     """Play and learn for ``minutes``, resuming what ``folder`` holds; counters at the end.
 
     ``folder`` receives ``state.safetensors``, ``metrics.csv`` and ``checkpoints/*.pb.gz`` (Leela format).  The state is saved

@@ -21,7 +21,8 @@ class Campaign(BaseModel):
     """What a campaign does.  Counts are of positions (plies), rates are per optimiser step.
 
     ``games_at_once`` games run side by side; each move is chosen by a Gumbel search of ``simulations`` over
-    ``considered_moves`` root moves.  A game longer than ``longest_game`` plies is a draw.  After every
+    ``considered_moves`` root moves.  A game that reaches ``longest_game`` plies is won by a material lead of ``decisive_lead``
+    pawns, else drawn (0: always drawn): networks that cannot mate yet still learn what material is worth.  After every
     ``positions_per_round`` new positions the network sees each of them ``replay_ratio`` times on average, in batches of
     ``batch_size`` drawn from the last ``window`` positions.  The value target is the game's result mixed with
     ``value_from_search`` of the search's own value.  Weights for play and for checkpoints are an exponential average with
@@ -36,6 +37,7 @@ class Campaign(BaseModel):
     simulations: int = Field(16, ge=2)
     considered_moves: int = Field(8, ge=2)
     longest_game: int = Field(240, ge=20, le=500)
+    decisive_lead: int = Field(3, ge=0)
     positions_per_round: int = Field(8192, ge=64)
     window: int = Field(400_000, ge=1024)
     replay_ratio: float = Field(1.5, gt=0)
@@ -56,7 +58,9 @@ def read_campaign(path: Path) -> Campaign:
     try:
         return Campaign.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ValueError(f"no campaign file at {path}: give the path of a TOML file such as engines/selfplay/small.toml") from None
+        raise ValueError(
+            f"no campaign file at {path}: give the path of a TOML file such as engines/selfplay/small.toml"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
     except ValidationError as error:

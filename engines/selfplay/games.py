@@ -12,8 +12,23 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.bits import count
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
-from engines.chess.position import KEY, STATE, WORDS, black_to_move, halfmove_clock, insufficient_material, make_move, position_of
+from engines.chess.position import (
+    DIAGONALS,
+    KEY,
+    KNIGHTS,
+    ORTHOGONALS,
+    OWN,
+    PAWNS,
+    STATE,
+    WORDS,
+    black_to_move,
+    halfmove_clock,
+    insufficient_material,
+    make_move,
+    position_of,
+)
 from engines.compiled import kernel
 from engines.search.forest import Forest
 from engines.search.gumbel import conclude
@@ -41,11 +56,29 @@ class GameRecord:
 
 
 @kernel
-def judge(rows, repeated, ply, longest, moves):
+def material_lead(row):
+    """Material of the side to move less its opponent's, in pawns (1, 3, 3, 5, 9)."""
+    own = row[OWN]
+    queens = row[DIAGONALS] & row[ORTHOGONALS]
+    lead = 0
+    for pieces, worth in (
+        (row[PAWNS], 1),
+        (row[KNIGHTS], 3),
+        (row[DIAGONALS] & ~queens, 3),
+        (row[ORTHOGONALS] & ~queens, 5),
+        (queens, 9),
+    ):
+        lead += worth * (np.int64(count(pieces & own)) - np.int64(count(pieces & ~own)))
+    return lead
+
+
+@kernel
+def judge(rows, repeated, ply, longest, decisive_lead, moves):
     """How a game stands at ``rows[ply]``: −1, 0, 1 for White, or 2 for not finished.
 
-    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.
-    ``moves`` is scratch space for 256 moves.
+    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.  A game
+    of ``longest`` plies is won by a lead of ``decisive_lead`` pawns of material, else drawn (0 = always drawn).  ``moves`` is
+    scratch space for 256 moves.
     """
     clock = np.int64(halfmove_clock(rows[ply, STATE]))
     again = 0
@@ -59,13 +92,33 @@ def judge(rows, repeated, ply, longest, moves):
         if not in_check(rows[ply]):
             return DRAW
         return WHITE_WINS if black_to_move(rows[ply, STATE]) else BLACK_WINS
-    if insufficient_material(rows[ply]) or clock >= 100 or again >= 2 or ply >= longest:
+    if insufficient_material(rows[ply]) or clock >= 100 or again >= 2:
         return DRAW
-    return UNFINISHED
+    if ply < longest:
+        return UNFINISHED
+    lead = material_lead(rows[ply])
+    if decisive_lead == 0 or abs(lead) < decisive_lead:
+        return DRAW
+    return WHITE_WINS if (lead > 0) == (black_to_move(rows[ply, STATE]) == 0) else BLACK_WINS
 
 
 @kernel
-def _play_moves(settings, trees, nodes, edges, noise, history, repeated, longest, log_moves, log_slots, log_policy, log_values, results):
+def _play_moves(
+    settings,
+    trees,
+    nodes,
+    edges,
+    noise,
+    history,
+    repeated,
+    longest,
+    decisive_lead,
+    log_moves,
+    log_slots,
+    log_policy,
+    log_values,
+    results,
+):
     """Conclude every search: log the targets, play the move, judge the game; ``results`` int8 [games]."""
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     policy = np.empty(MAX_MOVES, dtype=np.float32)
@@ -82,7 +135,7 @@ def _play_moves(settings, trees, nodes, edges, noise, history, repeated, longest
         log_moves[t, ply] = move
         make_move(history[t], ply, history[t], ply + 1, np.uint64(move))
         trees[t].plies += 1
-        results[t] = judge(history[t], repeated[t], ply + 1, longest, moves)
+        results[t] = judge(history[t], repeated[t], ply + 1, longest, decisive_lead, moves)
         trees[t].nodes = 0
         trees[t].edges = 0
         trees[t].done = 0
@@ -92,10 +145,13 @@ def _play_moves(settings, trees, nodes, edges, noise, history, repeated, longest
 class GamesAtOnce:
     """``games`` boards in play; ``step`` plays one move on each and returns the games that ended."""
 
-    def __init__(self, games: int, simulations: int, longest: int, settings: SearchSettings, seed: int) -> None:
+    def __init__(
+        self, games: int, simulations: int, longest: int, settings: SearchSettings, seed: int, decisive_lead: int = 0
+    ) -> None:
         self._settings = settings
         self._record = settings.record()
         self._longest = longest
+        self._decisive_lead = decisive_lead
         self._forest = Forest.allocate(games, simulations + 1, longest + 2)
         self._start = position_of(chess.Board()).reshape(1, WORDS)
         for game in range(games):
@@ -123,6 +179,7 @@ class GamesAtOnce:
             forest.history,
             forest.repeated,
             self._longest,
+            self._decisive_lead,
             self._log_moves,
             self._log_slots,
             self._log_policy,

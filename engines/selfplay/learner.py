@@ -34,7 +34,13 @@ class Learner:
     """A network in training, its optimiser, and the running average of its weights that plays and is published."""
 
     def __init__(
-        self, network: ResidualNetwork, *, weight_decay: float, average_decay: float, warm_up_steps: int, device: str = "cpu"
+        self,
+        network: ResidualNetwork,
+        *,
+        weight_decay: float,
+        average_decay: float,
+        warm_up_steps: int,
+        device: str = "cpu",
     ) -> None:
         self.device = torch.device(device)
         self.network = network.to(self.device).train()
@@ -79,7 +85,9 @@ class Learner:
     def _update_average(self) -> None:
         # Early on the average must not remember the random start: the window grows with the steps.
         decay = min(self._average_decay, self.steps / (self.steps + 10))
-        for averaged, current in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+        for averaged, current in zip(
+            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+        ):
             if averaged.is_floating_point():
                 averaged.lerp_(current, 1 - decay)
             else:

@@ -55,7 +55,7 @@ def _sample_moves(rows, repeated, plies, active, logits, draws, temperature, lon
         played[game, ply] = moves[chosen]
         make_move(rows[game], ply, rows[game], ply + 1, moves[chosen])
         plies[game] = ply + 1
-        results[game] = judge(rows[game], repeated[game], ply + 1, longest, moves)
+        results[game] = judge(rows[game], repeated[game], ply + 1, longest, 0, moves)
 
 
 def play_policy_games(
@@ -102,7 +102,7 @@ def _play(
         _play_opening(rows[game], played[game], opening, longest)
         plies[game] = len(opening)
         count_repetitions(rows[game, : len(opening) + 1], repeated[game])
-        results[game] = judge(rows[game], repeated[game], len(opening), longest, scratch)
+        results[game] = judge(rows[game], repeated[game], len(opening), longest, 0, scratch)
     masks = np.zeros((games, 112), dtype=np.uint64)
     values = np.zeros((games, 112), dtype=np.float32)
     while len(active := np.flatnonzero(results == UNFINISHED)):
@@ -111,8 +111,10 @@ def _play(
         draws = generator.random(len(active))
         _sample_moves(rows, repeated, plies, active, logits, draws, temperature, longest, played, results)
     return [
-        (tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(played[game, : plies[game]])),
-         _RESULTS[int(results[game])])
+        (
+            tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(played[game, : plies[game]])),
+            _RESULTS[int(results[game])],
+        )
         for game in range(games)
     ]
 

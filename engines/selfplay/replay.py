@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.moves import POLICY_MOVES
-from engines.chess.planes import FILL_OLDEST, HISTORY_BOARDS, count_repetitions, write_auxiliary, write_board, write_missing
+from engines.chess.planes import (
+    FILL_OLDEST,
+    HISTORY_BOARDS,
+    count_repetitions,
+    write_auxiliary,
+    write_board,
+    write_missing,
+)
 from engines.chess.position import STATE, WORDS, make_move, position_of
 from engines.compiled import kernel
 from engines.selfplay.games import GameRecord
@@ -161,10 +168,14 @@ class Replay:
         )
         flip = generator.random(size) < 0.5
         for index in np.unique(part_of):
-            self._fill(batch, self._rounds[index], np.flatnonzero(part_of == index), picks - (ends - sizes)[index], flip)
+            self._fill(
+                batch, self._rounds[index], np.flatnonzero(part_of == index), picks - (ends - sizes)[index], flip
+            )
         return batch
 
-    def _fill(self, batch: Batch, part: Positions, into: NDArray[np.int64], picks: NDArray[np.int64], flip: NDArray[np.bool_]) -> None:
+    def _fill(
+        self, batch: Batch, part: Positions, into: NDArray[np.int64], picks: NDArray[np.int64], flip: NDArray[np.bool_]
+    ) -> None:
         chosen = picks[into]
         masks = np.zeros((len(into), 112), dtype=np.uint64)
         values = np.zeros((len(into), 112), dtype=np.float32)
@@ -185,5 +196,3 @@ class Replay:
         belief = np.stack([np.maximum(searched, 0), 1 - np.abs(searched), np.maximum(-searched, 0)], axis=1)
         batch.wdl[into] = (1 - self._mix) * result + self._mix * belief
         batch.left[into] = part.left[chosen]
-
-

@@ -40,7 +40,12 @@ def save_state(folder: Path, learner: Learner, counters: Counters, tail: list[Po
         arrays |= {f"optimiser.{index}.{name}": value.cpu().numpy() for name, value in state.items()}
     for number, positions in enumerate(tail):
         arrays |= {f"tail.{number}.{field.name}": getattr(positions, field.name) for field in fields(Positions)}
-    notes = {"counters": json.dumps(asdict(counters)), "steps": str(learner.steps), "campaign": campaign, "tail": str(len(tail))}
+    notes = {
+        "counters": json.dumps(asdict(counters)),
+        "steps": str(learner.steps),
+        "campaign": campaign,
+        "tail": str(len(tail)),
+    }
     target = folder / STATE_FILE
     scratch = target.with_suffix(".part")
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, scratch, metadata=notes)
@@ -60,7 +65,9 @@ def load_state(folder: Path, learner: Learner) -> tuple[Counters, list[Positions
         for prefix, module in (("network", learner.network), ("average", learner.average)):
             module.load_state_dict({name: torch.from_numpy(arrays[f"{prefix}.{name}"]) for name in module.state_dict()})
     except (KeyError, RuntimeError):
-        raise ValueError(f"{path} belongs to a network of another size: use the campaign file it was started with") from None
+        raise ValueError(
+            f"{path} belongs to a network of another size: use the campaign file it was started with"
+        ) from None
     optimiser = learner.optimiser.state_dict()
     optimiser["state"] = {}
     for name, array in arrays.items():

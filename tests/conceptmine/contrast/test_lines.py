@@ -139,11 +139,14 @@ def test_branches_run_from_the_root_to_five_plies_before_the_horizon() -> None:
         assert item.moves[item.branch_ply] != lines.best[item.branch_ply]
 
 
-def test_equal_visits_go_to_the_greater_prior_and_then_to_the_first() -> None:
-    def deep(first: str, prior: float) -> HandEdge:
-        return edge(first, 50, 0.0, line("a7a6 b2b3 b7b6 c2c3", 50), prior=prior)
+def test_equal_visits_go_to_the_greater_value_then_to_the_greater_prior_and_then_to_the_first() -> None:
+    def deep(first: str, prior: float, q: float = 0.0) -> HandEdge:
+        return edge(first, 50, q, line("a7a6 b2b3 b7b6 c2c3", 50), prior=prior)
 
     low = line(SUBPAR, 1)
+    by_value = found(deep("e2e4", 0.2, 0.1), deep("d2d4", 0.3), low)
+    assert isinstance(by_value, Lines)
+    assert by_value.best[0].uci() == "e2e4"
     by_prior = found(deep("e2e4", 0.2), deep("d2d4", 0.3), low)
     assert isinstance(by_prior, Lines)
     assert by_prior.best[0].uci() == "d2d4"

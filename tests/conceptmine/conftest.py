@@ -1,0 +1,84 @@
+"""Tiny networks that play, disagree and are searched in no time, for the tests of the whole chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from conceptmine.pipeline import MiningSettings, checked_settings
+from engines.networks import NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+
+_SHAPE = NetworkConfig(filters=8, blocks=1, se_channels=4, value_planes=4, value_hidden=16)
+# A network fresh from its seed finds all moves alike; louder heads make its searches go deep.
+_POLICY_LOUDNESS, _VALUE_LOUDNESS = 60.0, 60.0
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _network(seed: int, *, astray: float = 0.0) -> ResidualNetwork:
+    """The network of a seed; ``astray`` adds that share of noise, for one that mostly agrees with it."""
+    network = ResidualNetwork(_SHAPE, seed=seed).eval()
+    generator = torch.Generator().manual_seed(100 + seed)
+    with torch.no_grad():
+        for tensor in network.parameters():
+            if astray and tensor.numel() > 1:
+                tensor.add_(torch.randn(tensor.shape, generator=generator) * tensor.std() * astray)
+        network.policy.weight.mul_(_POLICY_LOUDNESS)
+        network.value.weight.mul_(_VALUE_LOUDNESS)
+    return network
+
+
+@pytest.fixture(scope="session")
+def tiny_networks(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Files of four networks: "agent", "weaker" (the agent led astray), "student" and "human"."""
+    folder = tmp_path_factory.mktemp("networks")
+    networks = {
+        "agent": _network(1),
+        "weaker": _network(1, astray=0.3),
+        "student": _network(3),
+        "human": _network(4),
+    }
+    for name, network in networks.items():
+        write_network(network, folder / f"{name}.pb.gz", NetworkInfo())
+    return {name: folder / f"{name}.pb.gz" for name in networks}
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_networks: Mapping[str, Path]) -> MiningSettings:
+    """Settings of a run of a few seconds that goes through every stage."""
+    settings = checked_settings(
+        agent=str(tiny_networks["agent"]),
+        weaker=str(tiny_networks["weaker"]),
+        students=f"{tiny_networks['student']},{tiny_networks['weaker']}",
+        human=None,
+        roots=12,
+        simulations=48,
+        layers="block1,policy_hidden",
+        seed=0,
+        device="cpu",
+        workers=1,
+        null=False,
+    )
+    return replace(
+        settings,
+        human_network=str(tiny_networks["human"]),
+        samples_per_game=5,
+        pool=120,
+        family_roots=2,
+        taught=4,
+        seeds=(0,),
+        prototype_share=0.5,
+        corpus_positions=48,
+        permutations=19,
+        flips=499,
+    )
