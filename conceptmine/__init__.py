@@ -1,8 +1,8 @@
 """Concept discovery for game-playing agents: mine directions in a chess network, test them, and hand them to people.
 
-The names below are the library's surface; they are loaded when first used, so that importing the package alone costs nothing.
-`capture` reads a network's layers, `minimal_vector` and `separating_vector` solve the convex programmes, `novelty_scores`
-compares two corpora.  The whole pipeline is the command ``conceptmine mine``.
+The names below are the library's surface; they are loaded when first used, so that importing the package alone costs
+nothing.  `capture` reads a network's layers, `minimal_vector` and `separating_vector` solve the convex programmes,
+`novelty_scores` compares two corpora.  The whole pipeline is the command ``conceptmine mine``.
 """
 
 from importlib import import_module

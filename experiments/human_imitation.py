@@ -2,8 +2,8 @@
 
     python -m experiments.human_imitation GAMES.pgn[.zst] ... --out human.pb.gz --minutes 25
 
-One game in twenty is held out by the hash of its moves; the share of its moves that the network ranks first is printed and
-stored in the network file.  Moves of every player count alike, whatever the rating.
+One game in twenty is held out by the hash of its moves; the share of its moves that the network ranks first is printed
+and stored in the network file.  Moves of every player count alike, whatever the rating.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import chess
 import numpy as np
 import torch
 
-from conceptmine.positions import GameRecord, read_games
+from conceptmine.positions import GameRecord, board_of, read_games
 from engines.chess import policy_index
 from engines.chess.position import encode_move
 from engines.networks import Agent, NetworkConfig, NetworkInfo, ResidualNetwork, write_network
@@ -61,20 +61,20 @@ def usable(games: Iterable[GameRecord]) -> list[GameRecord]:
     return [game for game in games if game.fen is None and game.result in RESULTS]
 
 
-def move_matching(network: ResidualNetwork, games: Sequence[GameRecord], positions: int, seed: int) -> tuple[float, int]:
+def move_matching(
+    network: ResidualNetwork, games: Sequence[GameRecord], positions: int, seed: int
+) -> tuple[float, int]:
     """Share of held-out moves that are the network's first choice among the legal ones, and the number of positions."""
     agent = Agent(network, "human")
-    boards, played = [], []
-    for game in games:
-        board = chess.Board()
-        for text in game.moves:
-            boards.append(board.copy())
-            played.append(chess.Move.from_uci(text))
-            board.push(played[-1])
-    chosen = np.random.default_rng(seed).permutation(len(boards))[:positions]
-    policies = agent.evaluate([boards[i] for i in chosen]).policy
-    hits = [max(policy, key=policy.__getitem__) == played[i] for policy, i in zip(policies, chosen, strict=True)]
-    return float(np.mean(hits)), len(hits)
+    places = [(game, ply) for game in range(len(games)) for ply in range(len(games[game].moves))]
+    chosen = np.random.default_rng(seed).permutation(len(places))[:positions]
+    hits = 0
+    for start in range(0, len(chosen), BATCH):
+        part = [places[i] for i in chosen[start : start + BATCH]]
+        policies = agent.evaluate([board_of(None, games[game].moves[:ply], check=False) for game, ply in part]).policy
+        for policy, (game, ply) in zip(policies, part, strict=True):
+            hits += max(policy, key=policy.__getitem__).uci() == games[game].moves[ply]
+    return hits / len(chosen), len(chosen)
 
 
 def main() -> None:
@@ -100,10 +100,14 @@ def main() -> None:
     begun, told = time.monotonic(), 0.0
     while (share := (time.monotonic() - begun) / (60 * arguments.minutes)) < 1:
         losses = learner.step(replay.draw(BATCH, generator), annealed(arguments.learning_rate, 0.0, share))
-        if time.monotonic() - told > 60:
+        if time.monotonic() - told > 120:
             told = time.monotonic()
             match, _ = move_matching(learner.playing_network(), measuring, 2000, 0)
-            print(f"{share:.0%} step {learner.steps} policy {losses.policy:.3f} value {losses.value:.3f} match {match:.3f}", flush=True)
+            print(
+                f"{share:.0%} step {learner.steps}: policy {losses.policy:.3f}, value {losses.value:.3f}, "
+                f"match {match:.3f}",
+                flush=True,
+            )
     match, positions = move_matching(learner.playing_network(), measuring, 20_000, 1)
     result = {
         "training_games": len(training),
@@ -116,7 +120,10 @@ def main() -> None:
         "minutes": arguments.minutes,
     }
     info = NetworkInfo(
-        licence="GPL-3.0-or-later", training_steps=learner.steps, accuracy=100 * match, training_parameters=json.dumps(result)
+        licence="GPL-3.0-or-later",
+        training_steps=learner.steps,
+        accuracy=100 * match,
+        training_parameters=json.dumps(result),
     )
     write_network(learner.playing_network(), arguments.out, info)
     print(json.dumps(result))

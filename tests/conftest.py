@@ -11,7 +11,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# The first call of a compiled function may have to compile it: no time limit for a single example.
+hypothesis.settings.register_profile("conceptmine", deadline=None)
+hypothesis.settings.load_profile("conceptmine")
 
 VARIABLE = "CONCEPTMINE_REFERENCE"
 _NOT_RUN = pytest.StashKey[int]()

@@ -154,7 +154,7 @@ def _summarise(folder: Path, candidates: int, supported: int, teachable: int, no
     console.print(
         f"{candidates:,} candidates → {supported:,} supported → {teachable:,} teachable → [bold]{novel:,} novel[/bold]"
     )
-    console.print(f"report: {folder / 'report.html'}")
+    print(f"report: {folder / 'report.html'}")  # as it is: rich would break a long path in two
 
 
 def main() -> None:

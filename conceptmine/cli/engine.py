@@ -158,6 +158,8 @@ def convert(
 
     if not target.name.endswith(".pb.gz"):
         raise InputError(f"{target} does not end in .pb.gz, the one format written: choose such a name.")
+    if not target.parent.is_dir():
+        raise InputError(f"There is no folder {target.parent}: make it first, or choose another place.")
     agent = load_agent(source)
     try:
         write_network(agent.network, target, agent.info, encoding=encoding)

@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from conceptmine.errors import InputError
 from conceptmine.pipeline.candidates import mine_candidates
@@ -116,7 +117,7 @@ def _run(folder: RunFolder, settings: MiningSettings, console: Console | None) -
     console = console or Console(quiet=True)
     pending = folder.pending
     if not pending:
-        console.print(f"{folder.path} is already complete")
+        console.print(f"{folder.path} is already complete", markup=False, soft_wrap=True)
         return folder.manifest
     with one_thread(), Workers(settings.workers if settings.device == "cpu" else 1) as workers:
         for name in pending:
@@ -126,7 +127,7 @@ def _run(folder: RunFolder, settings: MiningSettings, console: Console | None) -
             with console.status(title) as status:
 
                 def say(text: str, status: object = status, title: str = title) -> None:
-                    status.update(f"{title}  {text}")  # type: ignore[attr-defined]
+                    status.update(f"{title}  {escape(text)}")  # type: ignore[attr-defined]
 
                 begun = time.monotonic()
                 result = STAGES[name](RunContext(folder, settings, workers, say))

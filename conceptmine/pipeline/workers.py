@@ -49,7 +49,13 @@ class Workers:
         """``function`` of each task, in order; an exception of a task is raised here."""
         if self._pool is None:
             return _map_here(function, tasks)
-        return self._pool.map(function, tasks)
+        # Workers are started here, and inherit what is blocked.  Ctrl-C reaches every process of a terminal; what it
+        # means is decided in this one, and the others have nothing to say to it, not even while they start.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.map(function, tasks)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +92,6 @@ def one_thread() -> Iterator[None]:
 
 
 def _begin_worker(parent: int) -> None:
-    # Ctrl-C reaches every process of a terminal; what it means is decided in the one that was started.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     threadpool_limits(1)
     # For libraries that bring a thread pool of their own when they are first used.

@@ -43,7 +43,7 @@ class MatchResult:
 
     @property
     def elo_standard_error(self) -> float | None:
-        """Its standard error by the delta method, from the spread of pairs: the two games of an opening are not independent.
+        """Its standard error by the delta method, from the spread of pairs: an opening's two games are not independent.
 
         None where the pairs do not spread, as when all games are drawn: that says nothing about how sure the score is.
         """
@@ -65,13 +65,16 @@ class MatchResult:
 def play_match(first: Agent, second: Agent, *, games: int, simulations: int, seed: int = 0) -> MatchResult:
     """Play ``games`` (even) games, half with each colour, from openings of random legal moves.
 
-    Moves are the most visited of a search with ``simulations`` visits (preset ``lc0``, no noise).  A game of 240 plies is
-    a draw.  Same seed, same match.
+    Moves are the most visited of a search with ``simulations`` visits (preset ``lc0``, no noise).  A position that
+    stands for the third time, fifty moves without capture or pawn move, and 240 plies end a game in a draw.  Same seed,
+    same match.
 
-    Raises ``ValueError`` for an odd number of games or fewer than two.
+    Raises ``ValueError`` for an odd number of games or fewer than two, and for less than one simulation.
     """
     if games < 2 or games % 2:
         raise ValueError(f"games is {games}; it must be even and at least 2")
+    if simulations < 1:
+        raise ValueError(f"simulations is {simulations}; it must be at least 1")
     generator = np.random.default_rng(seed)
     openings = [_random_opening(generator) for _ in range(games // 2)]
     boards = _Boards([board for board in openings for _ in range(2)])

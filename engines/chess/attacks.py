@@ -1,8 +1,8 @@
 """Attack sets: small tables for knights and kings, hyperbola quintessence for the sliders.
 
-For a slider on ``s`` and one line through it, ``o ^ (o - 2s)`` marks the squares up to the first blocker on the upper side;
-the byte-swapped board gives the lower side.  Ranks do not change under a byte swap and use a 512-entry table instead.  All
-tables together take 74 kB and stay in the first two cache levels.
+For a slider on ``s`` and one line through it, ``o ^ (o - 2s)`` marks the squares up to the first blocker on the upper
+side; the byte-swapped board gives the lower side.  Ranks do not change under a byte swap and use a 512-entry table
+instead.  All tables together take 74 kB and stay in the first two cache levels.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def diagonal_attacks(square, occupied):
     """Squares a bishop on ``square`` attacks given the ``occupied`` set (first blocker included)."""
     bit = U1 << square
     mirrored = mirror(bit)
-    return _along(_RISING_LINE[square], occupied, bit, mirrored) | _along(_FALLING_LINE[square], occupied, bit, mirrored)
+    rising = _along(_RISING_LINE[square], occupied, bit, mirrored)
+    return rising | _along(_FALLING_LINE[square], occupied, bit, mirrored)
 
 
 @kernel

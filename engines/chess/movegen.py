@@ -108,7 +108,7 @@ def _write_pawns(moves, n, targets, step, kind):
 
 @kernel
 def legal_moves(row, moves, start):
-    """Write all legal moves of ``row`` (``uint64 [8]``) to ``moves`` (``uint64``) from index ``start``; return their number."""
+    """Write the legal moves of ``row`` (``uint64 [8]``) to ``moves`` (``uint64``) from ``start`` on; their number."""
     n = start
     own, pawns, knights = row[OWN], row[PAWNS], row[KNIGHTS]
     diagonals, orthogonals, kings, state = row[DIAGONALS], row[ORTHOGONALS], row[KINGS], row[STATE]

@@ -12,7 +12,7 @@ from engines.compiled import kernel
 
 @kernel
 def _count_paths(rows, moves, cursor, ends, depth):
-    """Depth-first walk with explicit stacks: ``cursor[d]`` is the next move of level ``d``, ``ends[d]`` one past its last."""
+    """Depth-first walk; ``cursor[d]`` is the next move of level ``d``, ``ends[d]`` one past its last."""
     if depth == 0:
         return 1
     total = 0
@@ -42,7 +42,7 @@ def _count_paths(rows, moves, cursor, ends, depth):
 def perft(board: chess.Board, depth: int) -> int:
     """Number of legal move sequences of length ``depth`` (plies, 0 or more) from ``board``, by the compiled kernel.
 
-    Raises ``ValueError`` for a negative depth, variants and Chess960.
+    Raises ``ValueError`` for a negative depth, Chess960, variants and boards that no game can reach.
     """
     if depth < 0:
         raise ValueError(f"perft needs a depth of 0 or more plies, not {depth}")

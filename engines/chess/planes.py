@@ -1,7 +1,7 @@
 """The 112 input planes straight from kernel rows: what ``encoding.pack_boards`` says, compiled.
 
-A row shows a position from its own mover.  The planes show all eight boards from the newest mover, so rows an odd number of
-plies older are turned and their sides exchanged.
+A row shows a position from its own mover.  The planes show all eight boards from the newest mover, so rows an odd
+number of plies older are turned and their sides exchanged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _START = position_of(chess.Board())
 
 @kernel
 def write_board(row, age, repeated, masks):
-    """Write the 13 planes of the board ``age`` plies ago (``row``, its own mover's view) into ``masks`` (``uint64 [112]``)."""
+    """Write the 13 planes of ``row``, the board ``age`` plies ago (its mover's view), to ``masks`` (uint64 [112])."""
     own, pawns, knights = row[OWN], row[PAWNS], row[KNIGHTS]
     diagonals, orthogonals, kings = row[DIAGONALS], row[ORTHOGONALS], row[KINGS]
     if age & 1:
@@ -76,7 +76,7 @@ def write_missing(oldest, age, fill, masks):
             filled = board <= age + boards and plane < 12
             masks[13 * board + plane] = masks[source + plane] if filled else _NONE
         if passant and board <= age + boards:
-            # The double step that gave the en-passant square is taken back: a pawn of the side that is not to move in `oldest`.
+            # The double step that gave the en-passant square is taken back; its pawn is not the mover's of `oldest`.
             moved = U1 << (passant - U8) | U1 << (passant + U8)
             if age & 1:
                 masks[13 * board] ^= mirror(moved)
@@ -86,7 +86,7 @@ def write_missing(oldest, age, fill, masks):
 
 @kernel
 def write_auxiliary(row, masks, values):
-    """Write planes 104–111 of the newest position: castling rights, side to move, rule 50, zeros, ones; all ``values``."""
+    """Write planes 104–111 of the newest position (castling, side, rule 50, zeros, ones) and all ``values``."""
     state = row[STATE]
     rights = state >> U6
     for plane in range(values.shape[0]):
@@ -104,7 +104,7 @@ def write_auxiliary(row, masks, values):
 
 @kernel
 def count_repetitions(rows, repetitions):
-    """For each row of one game (``uint64 [n, 8]``, oldest first) write how often its position stood before (``uint8 [n]``)."""
+    """Write how often each position of a game (``uint64 [n, 8]``, oldest first) stood before (``uint8 [n]``)."""
     for ply in range(rows.shape[0]):
         repetitions[ply] = 0
         reach = min(np.int64(halfmove_clock(rows[ply, STATE])), ply)
@@ -117,7 +117,7 @@ def count_repetitions(rows, repetitions):
 
 @kernel
 def pack_game_plies(rows, repetitions, plies, fill, masks, values):
-    """Encode the positions ``plies`` (``int64 [n]``) of one game into ``masks``/``values`` ([n, 112]) with their true history."""
+    """Encode positions ``plies`` (``int64 [n]``) of one game to ``masks``/``values`` ([n, 112]) with true history."""
     for i in range(plies.shape[0]):
         ply = plies[i]
         known = min(ply, HISTORY_BOARDS - 1)
@@ -133,9 +133,13 @@ def pack_game(
 ) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Packed planes (``uint64 [n, 112]``, ``float32 [n, 112]``) of chosen plies of one game.
 
-    ``rows`` are the game's positions, oldest first (``uint64 [m, 8]``, see ``position.game_rows``); ``plies`` are indices into
-    them.  Equal to ``encoding.pack_boards`` on the boards with their move stacks.
+    ``rows`` are the game's positions, oldest first (``uint64 [m, 8]``, see ``position.game_rows``); ``plies`` are
+    indices into them.  Equal to ``encoding.pack_boards`` on the boards with their move stacks.
+
+    Raises ``ValueError`` for an unknown ``history_fill``.
     """
+    if history_fill not in FILLS:
+        raise ValueError(f"history_fill is {history_fill!r}; expected one of {', '.join(map(repr, FILLS))}")
     repetitions = np.zeros(len(rows), dtype=np.uint8)
     count_repetitions(rows, repetitions)
     masks = np.zeros((len(plies), 112), dtype=np.uint64)

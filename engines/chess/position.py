@@ -13,12 +13,12 @@ word  name           content
 7     KEY            Zobrist key of the position (placement, rights, en passant, side)
 ====  =============  ====================================================================
 
-The board is turned so that the mover's pawns go up; ``make_move`` ends by turning it.  One code path serves both colours,
-the policy map and the input planes need no flipping, and a row fills one cache line.
+The board is turned so that the mover's pawns go up; ``make_move`` ends by turning it.  One code path serves both
+colours, the policy map and the input planes need no flipping, and a row fills one cache line.
 
-STATE bits: 0–5 en-passant target (0 = none; set only when an enemy pawn stands beside the pushed pawn, or when a FEN says so),
-6 own short castling, 7 own long, 8 their short, 9 their long, 10 Black to move, 11–18 half-move clock (stops at 255),
-19–34 plies since the start of move 1.
+STATE bits: 0–5 en-passant target (0 = none; set only when an enemy pawn stands beside the pushed pawn, or when a FEN
+says so), 6 own short castling, 7 own long, 8 their short, 9 their long, 10 Black to move, 11–18 half-move clock (stops
+at 255), 19–34 plies since the start of move 1.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _F1, _D1, _H1 = np.uint64(5), np.uint64(3), np.uint64(7)
 
 _random = np.random.default_rng(20231011)
 PIECE_KEYS = _random.integers(0, 2**64, size=(2, 6, 64), dtype=np.uint64)  # [black?, piece, absolute square]
-CASTLING_KEYS = _random.integers(0, 2**64, size=16, dtype=np.uint64)  # by absolute rights: white short, white long, black …
+CASTLING_KEYS = _random.integers(0, 2**64, size=16, dtype=np.uint64)  # by rights: white short, white long, black …
 EN_PASSANT_KEYS = _random.integers(0, 2**64, size=8, dtype=np.uint64)  # by file
 BLACK_KEY = np.uint64(_random.integers(0, 2**64, dtype=np.uint64))
 
@@ -109,7 +109,7 @@ def halfmove_clock(state):
 
 @kernel
 def make_move(rows, i, out, j, move):
-    """Play ``move`` (legal in row ``i`` of ``rows``) and write the position, turned to the next mover, to row ``j`` of ``out``."""
+    """Play ``move`` (legal in ``rows[i]``) and write the position, turned to the next mover, to ``out[j]``."""
     own, pawns, knights = rows[i, OWN], rows[i, PAWNS], rows[i, KNIGHTS]
     diagonals, orthogonals, kings = rows[i, DIAGONALS], rows[i, ORTHOGONALS], rows[i, KINGS]
     state, key = rows[i, STATE], rows[i, KEY]
@@ -196,7 +196,7 @@ def make_move(rows, i, out, j, move):
 
 @kernel
 def insufficient_material(row):
-    """Neither side can mate by any play: bare kings plus at most one minor piece, or bishops all on one square colour."""
+    """Nobody can mate by any play: kings plus at most one minor piece, or plus bishops all on one square colour."""
     if row[PAWNS] | row[ORTHOGONALS]:
         return False
     bishops, knights = row[DIAGONALS], row[KNIGHTS]
@@ -206,22 +206,45 @@ def insufficient_material(row):
     return (bishops & dark) == U0 or (bishops & ~dark) == U0
 
 
+# What the move generator takes for granted; python-chess lets a FEN say otherwise.
+_FAULTS = {
+    chess.STATUS_NO_WHITE_KING
+    | chess.STATUS_NO_BLACK_KING
+    | chess.STATUS_TOO_MANY_KINGS: "it needs exactly one king a side",
+    chess.STATUS_PAWNS_ON_BACKRANK: "it has a pawn on the first or the last rank",
+    chess.STATUS_OPPOSITE_CHECK: "the side that is not to move is in check",
+    chess.STATUS_INVALID_EP_SQUARE: "no pawn has just passed its en-passant square",
+}
+_MEN_AT_FIRST = {chess.PAWN: 0, chess.KNIGHT: 2, chess.BISHOP: 2, chess.ROOK: 2, chess.QUEEN: 1}
+
+
 def position_of(board: chess.Board) -> NDArray[np.uint64]:
     """The eight words (``uint64 [8]``) of a python-chess board.
 
-    Raises ``ValueError`` for variants, Chess960 castling rights and boards without exactly one king a side.
+    Raises ``ValueError`` for variants, Chess960 castling and boards that no game can reach: not one king a side, the
+    side not to move in check, pawns on the outer ranks, more pieces than pawns could become, an impossible en-passant
+    square.
     """
-    if type(board).uci_variant != "chess" or board.chess960:
+    # A right to castle with a rook that stands there, and yet not one of standard chess, is one of Chess960.
+    strange_rights = board.castling_rights & board.rooks & ~board.clean_castling_rights()
+    if type(board).uci_variant != "chess" or board.chess960 or strange_rights:
         raise ValueError("the engine plays standard chess only: give a plain chess.Board without Chess960 castling")
-    if any(len(board.pieces(chess.KING, color)) != 1 for color in chess.COLORS):
-        raise ValueError(f"a position needs exactly one king a side, which '{board.fen()}' has not")
+    status = board.status()
+    faults = [fault for flags, fault in _FAULTS.items() if status & flags]
+    if any(_pawns_needed(board, color) > 8 for color in chess.COLORS):
+        faults.append("it has more pieces than eight pawns could become")
+    if faults:
+        raise ValueError(f"'{board.fen(en_passant='fen')}' is no position of chess: {faults[0]}")
 
     def seen(bits: int) -> np.uint64:
         return np.uint64(bits if board.turn else chess.flip_vertical(bits))
 
     black = 0 if board.turn else 1
     rights = board.clean_castling_rights()
-    short_long = [(rights >> chess.H1 & 1) | (rights >> chess.A1 & 1) << 1, (rights >> chess.H8 & 1) | (rights >> chess.A8 & 1) << 1]
+    short_long = [
+        (rights >> chess.H1 & 1) | (rights >> chess.A1 & 1) << 1,
+        (rights >> chess.H8 & 1) | (rights >> chess.A8 & 1) << 1,
+    ]
     passant = 0
     if board.ep_square is not None and _passant_counts(board):
         passant = board.ep_square if board.turn else board.ep_square ^ 56
@@ -249,19 +272,33 @@ def position_of(board: chess.Board) -> NDArray[np.uint64]:
     )
 
 
+def _pawns_needed(board: chess.Board, color: chess.Color) -> int:
+    """Pawns of ``color`` on the board and pieces that can only have been pawns."""
+    return sum(max(len(board.pieces(kind, color)) - first, 0) for kind, first in _MEN_AT_FIRST.items())
+
+
 def _passant_counts(board: chess.Board) -> bool:
-    """An en-passant square counts when a pawn stands beside the pushed one (pins ignored), or when it came from a FEN."""
+    """An en-passant square counts when a pawn stands beside the pushed one (pins ignored), or when a FEN gives it."""
     return not board.move_stack or board.has_pseudo_legal_en_passant()
 
 
 def game_rows(board: chess.Board) -> NDArray[np.uint64]:
-    """Positions of the whole known game, oldest first, the board itself last: ``uint64 [plies + 1, 8]``."""
+    """Positions of the whole known game, oldest first, the board itself last: ``uint64 [plies + 1, 8]``.
+
+    Raises ``ValueError`` for the boards that `position_of` refuses, and when the stack's moves are not legal.
+    """
     replay = board.root()
     rows = np.empty((len(board.move_stack) + 1, WORDS), dtype=np.uint64)
     rows[0] = position_of(replay)
     for ply, move in enumerate(board.move_stack):
-        make_move(rows, ply, rows, ply + 1, np.uint64(encode_move(replay, move)))
-        replay.push(move)
+        if move:
+            make_move(rows, ply, rows, ply + 1, np.uint64(encode_move(replay, move)))
+            replay.push(move)
+        else:  # python-chess lets a side pass
+            replay.push(move)
+            rows[ply + 1] = position_of(replay)
+    if not np.array_equal(rows[-1], position_of(board)):
+        raise ValueError(f"the moves that led to '{board.fen()}' are not all legal: give a board whose moves were")
     return rows
 
 
@@ -286,5 +323,3 @@ def decode_move(move: int, black: bool) -> chess.Move:
     """The python-chess move of a 16-bit move; ``black`` says whose view it was written from."""
     turn = 56 if black else 0
     return chess.Move((move & 63) ^ turn, (move >> 6 & 63) ^ turn, PROMOTION_PIECES.get(move >> 12))
-
-

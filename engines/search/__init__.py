@@ -1,7 +1,7 @@
 """Batched tree search over a policy/value network: many roots as one batch, trees kept as arrays and readable as lines.
 
-``engines.search(agent, boards, simulations=800)`` is the function `engines.search.search`: the folder and the function share
-their name, so the module itself can be called.
+``engines.search(agent, boards, simulations=800)`` is the function `engines.search.search`: the folder and the function
+share their name, so the module itself can be called.
 """
 
 import sys

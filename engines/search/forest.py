@@ -12,8 +12,9 @@ array              shape and type                content
 ``noise``          float32 [trees, 256]          Gumbel or Dirichlet draw for each root move
 =================  ============================  ==========================================================
 
-A node's edges are sorted by prior once, when it is expanded.  All unvisited moves of a node share one value, so the next to
-be visited is always the one with the highest prior: visited edges form a prefix, and selection reads only that prefix.
+A node's edges are sorted by prior once, when it is expanded.  All unvisited moves of a node share one value, so the
+next to be visited is always the one with the highest prior: visited edges form a prefix, and selection reads only that
+prefix.  (The root of a Gumbel search, where noise chooses the moves, is the exception: there all edges are read.)
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Forest:
         record["limit"] = simulations
         record["plies"] = plies
         # Distinct positions get distinct streams from one seed, whatever batch they are searched in.
-        state = (int(rows[-1, WORDS - 1]) ^ (seed * 0x9E3779B97F4A7C15)) & 0xFFFFFFFFFFFFFFFF
+        state = (int(rows[-1, WORDS - 1]) ^ (int(seed) * 0x9E3779B97F4A7C15)) & 0xFFFFFFFFFFFFFFFF
         record["random"] = state or 1
 
     def widen(self) -> None:

@@ -12,10 +12,10 @@ from engines.search.selection import mixed_value
 
 @kernel
 def conclude(settings, nodes, edges, noise, policy):
-    """Index (among the root's edges) of the move to play; writes the improved policy (``float32``, sums to 1) to ``policy``.
+    """Index (among the root's edges) of the move to play; the improved policy (``float32``, sums to 1) to ``policy``.
 
-    The improved policy is softmax(log prior + σ(completed Q)); the move maximises gumbel + log prior + σ(Q) over the most
-    visited moves.
+    The improved policy is softmax(log prior + σ(completed Q)); the move maximises gumbel + log prior + σ(Q) over the
+    most visited moves.
     """
     first, moves = nodes[0].first_edge, nodes[0].edges
     most = 0

@@ -21,7 +21,7 @@ TREES_AT_ONCE = 256  # bounds memory: 800 simulations take about 0.9 MB a tree
 
 
 class Evaluator(Protocol):
-    """What a search asks of an agent: logits float32 [n, 1858] and w, d, l float32 [n, 3] for packed planes [n, 112]."""
+    """What a search asks of an agent: logits float32 [n, 1858] and w, d, l float32 [n, 3] of packed planes [n, 112]."""
 
     history_fill: str
 
@@ -33,7 +33,7 @@ Progress = Callable[[int], None]
 
 
 def grow(forest: Forest, evaluator: Evaluator, settings: SearchSettings, chosen: NDArray[np.int64]) -> None:
-    """Search the trees ``chosen`` of ``forest`` to their limits, one network batch for all leaves that wait at a time."""
+    """Search the trees ``chosen`` of ``forest`` to their limits, one network batch at a time for all waiting leaves."""
     record = settings.record()
     fill = FILLS[evaluator.history_fill]
     masks = np.empty((len(chosen), 112), dtype=np.uint64)
@@ -77,16 +77,20 @@ def search(
 ) -> list[Tree]:
     """Search one tree a board, all as one batch.
 
-    ``agent``: from ``engines.load_agent``.  ``boards``: positions with a legal move; their move stacks are the history that
-    the network sees and that repetitions count from.  ``simulations``: visits of each root (``lc0`` counts the root's own
-    evaluation as one, as lc0's node limit does; the other presets do not).  ``seed``: for the presets' noise; a board's
-    stream depends on the seed and the position alone.  ``preset``: ``"lc0"``, ``"alphazero"`` or ``"gumbel"``; every field
-    of ``SearchSettings`` can be overridden by keyword.  ``progress`` is called with the number of boards just finished.
+    ``agent``: from ``engines.load_agent``.  ``boards``: positions with a legal move; their move stacks are the history
+    that the network sees and that repetitions count from.  ``simulations``: visits of each root (``lc0`` counts the
+    root's own evaluation as one, as lc0's node limit does; the other presets do not).  ``seed``: for the presets'
+    noise; a board's stream depends on the seed and the position alone.  ``preset``: ``"lc0"``, ``"alphazero"`` or
+    ``"gumbel"``; every field of ``SearchSettings`` can be overridden by keyword.  ``progress`` is called with the
+    number of boards just finished.
 
-    Raises ``ValueError`` for fewer than one simulation, unknown presets or settings, and boards whose game is over.
+    Raises ``TypeError`` when ``boards`` is no sequence of ``chess.Board``; ``ValueError`` for fewer than one
+    simulation, unknown presets or settings, finished games, and boards that no game of standard chess can reach.
     """
-    if simulations < 1:
-        raise ValueError(f"a search needs at least 1 simulation, not {simulations}")
+    if not isinstance(simulations, (int, np.integer)) or simulations < 1:
+        raise ValueError(f"simulations is {simulations!r}: a search needs a whole number of them, at least 1")
+    if isinstance(boards, chess.Board) or not isinstance(boards, Sequence):
+        raise TypeError(f"boards is a {type(boards).__name__}: give a sequence of chess.Board")
     settings = settings_for(preset, overrides)
     for index, board in enumerate(boards):
         if not isinstance(board, chess.Board):

@@ -12,7 +12,7 @@ from engines.search.settings import GUMBEL, PUCT_LC0
 
 @kernel
 def select_puct_lc0(settings, nodes, edges, node):
-    """Leela's PUCT: argmax Q + P · c(N) · √max(N − 1, 1) / (1 + n), unvisited Q = mean − reduction · √(visited policy)."""
+    """Leela's PUCT: argmax Q + P · c(N) · √max(N − 1, 1) / (1 + n), unvisited Q = mean − reduction · √(policy seen)."""
     visits = nodes[node].visits
     growth = settings[0].c_puct + settings[0].c_factor * math.log((visits + settings[0].c_base) / settings[0].c_base)
     scale = growth * math.sqrt(max(visits - 1, 1))
@@ -33,9 +33,10 @@ def select_puct_lc0(settings, nodes, edges, node):
 
 @kernel
 def select_puct_alphazero(settings, nodes, edges, node):
-    """The published pseudocode on the value range [−1, 1]: unvisited moves count as lost, exploration doubled to match."""
+    """The published pseudocode on values in [−1, 1]: unvisited moves count as lost, exploration is doubled to match."""
     visits = nodes[node].visits
-    growth = settings[0].c_puct + settings[0].c_factor * math.log((visits + settings[0].c_base + 1) / settings[0].c_base)
+    base = settings[0].c_base
+    growth = settings[0].c_puct + settings[0].c_factor * math.log((visits + base + 1) / base)
     scale = 2.0 * growth * math.sqrt(visits)
     first, visited = nodes[node].first_edge, nodes[node].visited
     best, best_score = -1, -1e30
@@ -51,7 +52,10 @@ def select_puct_alphazero(settings, nodes, edges, node):
 
 @kernel
 def mixed_value(nodes, edges, node):
-    """Value of unvisited moves: the node's own evaluation mixed with the visited moves' policy-weighted mean (Gumbel, app. D)."""
+    """Value of unvisited moves: the node's own evaluation mixed with the policy-weighted mean of the visited ones.
+
+    Danihelka et al. 2022, appendix D.
+    """
     visits, policy, weighted = 0, 0.0, 0.0
     first = nodes[node].first_edge
     for edge in range(first, first + nodes[node].edges):
@@ -67,7 +71,7 @@ def mixed_value(nodes, edges, node):
 
 @kernel
 def select_gumbel_inside(settings, nodes, edges, node):
-    """argmax π'(a) − N(a) / (1 + ΣN), π' ∝ prior · exp(σ(q)) with unvisited moves at the mixed value (Danihelka et al., eq. 14)."""
+    """argmax π'(a) − N(a) / (1 + ΣN), π' ∝ prior · exp(σ(q)), unvisited moves at the mixed value (as above, eq. 14)."""
     first, visited = nodes[node].first_edge, nodes[node].visited
     most, total = 0, 0
     policy, weighted = 0.0, 0.0
@@ -81,29 +85,31 @@ def select_gumbel_inside(settings, nodes, edges, node):
     if total > 0:
         mixed = (mixed + total * weighted / max(policy, 1e-9)) / (1 + total)
     sigma = (settings[0].gumbel_visit_offset + most) * settings[0].gumbel_scale
-    normaliser = max(1.0 - policy, 0.0)  # the unvisited moves keep their priors
+    highest = mixed  # every exponent is taken relative to the best move's, so that none overflows
     for edge in range(first, first + visited):
-        gain = sigma * (edges[edge].total / edges[edge].visits - mixed)
-        normaliser += edges[edge].prior * math.exp(min(gain, 60.0))
-    normaliser = max(normaliser, 1e-12)
+        highest = max(highest, edges[edge].total / edges[edge].visits)
+    unvisited = math.exp(sigma * (mixed - highest))
+    normaliser = max(1.0 - policy, 0.0) * unvisited
+    for edge in range(first, first + visited):
+        normaliser += edges[edge].prior * math.exp(sigma * (edges[edge].total / edges[edge].visits - highest))
+    normaliser = max(normaliser, 1e-30)
     best, best_score = -1, -1e30
     for edge in range(first, first + visited):
-        gain = sigma * (edges[edge].total / edges[edge].visits - mixed)
-        improved = edges[edge].prior * math.exp(min(gain, 60.0)) / normaliser
+        improved = edges[edge].prior * math.exp(sigma * (edges[edge].total / edges[edge].visits - highest)) / normaliser
         score = improved - edges[edge].visits / (1.0 + total)
         if score > best_score:
             best, best_score = edge, score
-    if visited < nodes[node].edges and edges[first + visited].prior / normaliser > best_score:
+    if visited < nodes[node].edges and edges[first + visited].prior * unvisited / normaliser > best_score:
         best = first + visited
     return best
 
 
 @kernel
 def considered_visits(considered, limit, done):
-    """Visits that the candidates of sequential halving have had before simulation ``done`` of ``limit`` (mctx's schedule)."""
+    """Visits that sequential halving's candidates have had before simulation ``done`` of ``limit`` (as in mctx)."""
     if considered <= 1:
         return done
-    phases = int(math.ceil(math.log2(considered)))
+    phases = np.int64(math.ceil(math.log2(considered)))
     left, visits, spent = considered, 0, 0
     while True:
         rounds = max(1, int(limit / (phases * left)))

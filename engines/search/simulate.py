@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from engines.chess.bits import U12
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
 from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
 from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
@@ -53,11 +54,11 @@ def policy_slot(move):
 def _random(trees, t):
     """Uniform draw in (0, 1) from the tree's own xorshift64* stream."""
     x = trees[t].random
-    x ^= x >> np.uint64(12)
+    x ^= x >> U12
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
     trees[t].random = x
-    return (np.float64((x * np.uint64(2685821657736338717)) >> np.uint64(11)) + 0.5) / 9007199254740992.0
+    return (np.float64((x * np.uint64(2685821657736338717)) >> U12) + 0.5) / 4503599627370496.0  # 52 bits and a half
 
 
 @kernel
@@ -223,17 +224,18 @@ def _descend_one(settings, trees, t, positions, nodes, edges, history, repeated,
 def descend(settings, trees, positions, nodes, edges, history, repeated, noise, fill, chosen, masks, values, waiting):
     """Run the trees ``chosen`` (``int64 [n]``) on until each waits for the network or has finished.
 
-    Writes the input planes of the waiting leaves to the first rows of ``masks``/``values`` ([n, 112]) and their trees to
-    ``waiting`` (``int64 [n]``).  Returns how many wait, or −1 when a tree has run out of room for edges (nothing is lost:
-    widen the array and call again; trees that already wait are written again).
+    Writes the input planes of the waiting leaves to the first rows of ``masks``/``values`` ([n, 112]) and their trees
+    to ``waiting`` (``int64 [n]``).  Returns how many wait, or −1 when a tree has run out of room for edges (nothing is
+    lost: widen the array and call again; trees that already wait are written again).
     """
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     found = 0
     for i in range(chosen.shape[0]):
         t = chosen[i]
         if trees[t].pending >= 0:
+            leaf = trees[t].pending
             _write_planes(
-                trees, t, positions[t], nodes[t], history[t], repeated[t], fill, trees[t].pending, masks[found], values[found]
+                trees, t, positions[t], nodes[t], history[t], repeated[t], fill, leaf, masks[found], values[found]
             )
             outcome = WANTS_EVALUATION
         else:
@@ -262,7 +264,7 @@ def descend(settings, trees, positions, nodes, edges, history, repeated, noise, 
 
 @kernel
 def _sort_by_prior(edges, first, moves):
-    """Insertion sort, highest prior first, equal priors in the order of generation; only unvisited edges are ever sorted."""
+    """Insertion sort, highest prior first, equal ones in the order of generation; only unvisited edges are sorted."""
     for i in range(first + 1, first + moves):
         prior, move, policy = edges[i].prior, edges[i].move, edges[i].policy
         j = i - 1
@@ -326,7 +328,7 @@ def _absorb_one(settings, trees, t, nodes, edges, noise, logits, value):
 
 @kernel
 def absorb(settings, trees, nodes, edges, noise, waiting, logits, values):
-    """Take the network's answers for the trees ``waiting`` (``int64 [n]``): ``logits`` float32 [n, 1858], ``values`` float32 [n]."""
+    """Take the network's answers for the trees ``waiting`` (``int64 [n]``): float32 [n, 1858] and [n], w − l."""
     for i in range(waiting.shape[0]):
         t = waiting[i]
         _absorb_one(settings, trees, t, nodes[t], edges[t], noise[t], logits[i], values[i])

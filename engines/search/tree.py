@@ -26,7 +26,7 @@ class TreeArrays:
 
 @dataclass(frozen=True)
 class Edge:
-    """A move at a node: visits, ``q`` (mean value in [−1, 1] for the side that plays the move, NaN unvisited) and prior."""
+    """A move at a node: visits, ``q`` (mean value in [−1, 1] for the side that plays it, NaN unvisited) and prior."""
 
     move: chess.Move
     visits: int
@@ -89,16 +89,17 @@ class Node:
 
 
 def most_visited(edges: tuple[Edge, ...]) -> Edge | None:
-    """The edge with most visits, or None when none was visited; ties go to the higher value, then the higher prior (as in lc0)."""
+    """The edge with most visits (ties as in lc0: the higher value, then the higher prior), None if none was visited."""
     tried = [edge for edge in edges if edge.visits]
-    return max(tried, key=lambda edge: (edge.visits, edge.q), default=None)  # edges come by falling prior: max keeps the first
+    # Edges come by falling prior, and max keeps the first of equals.
+    return max(tried, key=lambda edge: (edge.visits, edge.q), default=None)
 
 
 class Tree:
     """What the search of one root found; values are the root player's unless said otherwise."""
 
     def __init__(self, board: chess.Board, arrays: TreeArrays, best_edge: int | None = None) -> None:
-        """``best_edge``: index of the root move that the preset plays, where that is not simply the most visited one."""
+        """``best_edge``: index of the root move that the preset plays, where that is not just the most visited one."""
         self.board = board
         self.arrays = arrays
         self._best_edge = best_edge
@@ -130,7 +131,7 @@ class Tree:
 
     @property
     def best_move(self) -> chess.Move:
-        """The move the preset plays: most visits (``gumbel``: sequential halving's winner); highest prior if none was visited."""
+        """The move the preset plays: most visits, or sequential halving's winner; highest prior if none was visited."""
         if self._best_edge is not None:
             return self.root.edges[self._best_edge].move
         best = most_visited(self.root.edges)

@@ -16,7 +16,7 @@ from engines.selfplay.config import Campaign
 from engines.selfplay.games import GameRecord, GamesAtOnce
 from engines.selfplay.learner import Learner, Losses, annealed
 from engines.selfplay.replay import Replay, positions_of_games
-from engines.selfplay.state import STATE_FILE, Counters, load_state, save_state
+from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state, save_state
 
 METRICS_FILE = "metrics.csv"
 CHECKPOINT_FOLDER = "checkpoints"
@@ -67,13 +67,19 @@ class _Run:
         self.device = device
         self.replay = Replay(campaign.window, campaign.value_from_search)
         self.counters = Counters()
-        (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
+        saved = None
         if (folder / STATE_FILE).exists():
-            self.counters, tail, begun_as = load_state(folder, self.learner)
-            if json.loads(begun_as)["network"] != json.loads(campaign.model_dump_json())["network"]:
-                raise ValueError(f"{folder} holds a campaign with another network: give another --state folder")
-            for positions in tail:
+            saved = load_state(folder, self.learner)
+            if json.loads(saved.campaign)["network"] != json.loads(campaign.model_dump_json())["network"]:
+                raise ValueError(f"{folder} holds a campaign with another network: give another state folder")
+            self.counters = saved.counters
+            for positions in saved.tail:
                 self.replay.add(positions)
+        try:
+            (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"{folder} cannot hold a campaign ({error.strerror}): give another state folder") from None
+        self._forget_metrics_of_lost_rounds()
         # A resumed leg must not replay the games of the first one.
         self.generator = np.random.default_rng([campaign.seed, self.counters.rounds])
         settings = SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=campaign.considered_moves)
@@ -85,6 +91,21 @@ class _Run:
             int(self.generator.integers(2**62)),
             campaign.decisive_lead,
         )
+        if saved is not None and saved.unfinished is not None:
+            self.games.go_on_with(saved.unfinished)
+        self._counted_until = time.monotonic()
+
+    def _forget_metrics_of_lost_rounds(self) -> None:
+        """Rounds that were played after the last save, before a kill, are played anew and must not be listed twice."""
+        path = self.folder / METRICS_FILE
+        if not path.exists():
+            return
+        with path.open(newline="", encoding="utf-8") as handle:
+            rows = [row for row in csv.reader(handle) if len(row) == len(_METRICS) and row[0].isdigit()]
+        scratch = path.with_suffix(".part")
+        with scratch.open("w", newline="", encoding="utf-8") as handle:
+            csv.writer(handle).writerows([_METRICS, *(row for row in rows if int(row[0]) <= self.counters.rounds)])
+        scratch.replace(path)
 
     def player(self) -> Agent:
         return Agent(
@@ -96,9 +117,8 @@ class _Run:
 
     def publish(self) -> None:
         """Write the checkpoints that are due."""
-        due = [
-            mark for mark in self.campaign.checkpoints[self.counters.checkpoints :] if mark <= self.counters.positions
-        ]
+        waiting = self.campaign.checkpoints[self.counters.checkpoints :]
+        due = [mark for mark in waiting if mark <= self.counters.positions]
         if not due:
             return
         info = NetworkInfo(
@@ -114,15 +134,25 @@ class _Run:
         self.counters.checkpoints += len(due)
         self.report(f"checkpoint {path.name} at {self.counters.positions:,} positions")
 
-    def play_round(self, deadline: float) -> list[GameRecord] | None:
-        """Finished games with ``positions_per_round`` positions, or None when time ran out first."""
+    def play_round(self, deadline: float) -> list[GameRecord]:
+        """Finished games with ``positions_per_round`` positions, or fewer when time runs out first."""
         player = self.player()
         finished: list[GameRecord] = []
         while sum(len(game.moves) for game in finished) < self.campaign.positions_per_round:
             if time.monotonic() > deadline:
-                return None
+                break
             finished += self.games.step(player)
         return finished
+
+    def take_in(self, games: list[GameRecord]) -> Losses:
+        """Count a round's ``games``, add them to the window and learn."""
+        positions = positions_of_games(games)
+        self.replay.add(positions)
+        self.counters.positions += len(positions)
+        self.counters.games += len(games)
+        self.counters.draws += sum(game.result == 0 for game in games)
+        self.counters.rounds += 1
+        return self.learn(len(positions))
 
     def learn(self, new_positions: int) -> Losses:
         """Train on the window in proportion to what was played; mean losses."""
@@ -134,11 +164,24 @@ class _Run:
         losses = [self.learner.step(self.replay.draw(campaign.batch_size, self.generator), rate) for _ in range(steps)]
         return Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
 
+    def count_time(self) -> None:
+        """Add what has passed since the last call to the counters."""
+        now = time.monotonic()
+        self.counters.seconds += now - self._counted_until
+        self._counted_until = now
+
     def save(self) -> None:
-        tail = self.replay.tail(self.campaign.tail_positions)
-        save_state(self.folder, self.learner, self.counters, tail, self.campaign.model_dump_json())
+        self.count_time()
+        saved = Saved(
+            counters=self.counters,
+            tail=self.replay.tail(self.campaign.tail_positions),
+            unfinished=self.games.unfinished(),
+            campaign=self.campaign.model_dump_json(),
+        )
+        save_state(self.folder, self.learner, saved)
 
     def log(self, losses: Losses, games: list[GameRecord]) -> None:
+        self.count_time()
         drawn = sum(game.result == 0 for game in games) / len(games)
         plies = float(np.mean([len(game.moves) for game in games]))
         path = self.folder / METRICS_FILE
@@ -147,10 +190,9 @@ class _Run:
             writer = csv.writer(handle)
             if new:
                 writer.writerow(_METRICS)
-            row = [self.counters.rounds, self.counters.positions, self.counters.games, round(self.counters.seconds, 1)]
-            writer.writerow(
-                [*row, self.learner.steps, *(round(loss, 5) for loss in losses), round(drawn, 4), round(plies, 1)]
-            )
+            counted = [self.counters.rounds, self.counters.positions, self.counters.games]
+            learnt = [self.learner.steps, *(round(loss, 5) for loss in losses)]
+            writer.writerow([*counted, round(self.counters.seconds, 1), *learnt, round(drawn, 4), round(plies, 1)])
         self.report(
             f"round {self.counters.rounds}: {self.counters.positions:,} positions, {self.counters.games:,} games, "
             f"policy {losses.policy:.3f}, value {losses.value:.3f}, drawn {drawn:.0%}, {plies:.0f} plies a game"
@@ -162,36 +204,30 @@ def run_campaign(
 ) -> Counters:
     """Play and learn for ``minutes``, resuming what ``folder`` holds; counters at the end.
 
-    ``folder`` receives ``state.safetensors``, ``metrics.csv`` and ``checkpoints/*.pb.gz`` (Leela format).  The state is saved
-    every two minutes and at the end, by one atomic rename, so a kill at any moment loses at most the last two minutes.
+    ``folder`` receives ``state.safetensors``, ``metrics.csv`` and ``checkpoints/*.pb.gz`` (Leela format).  The state is
+    saved after the first round that ends two minutes or more after the last save, at the end, and on Ctrl-C, always by
+    one atomic rename: a kill at any moment loses what was played since the last save and nothing else.
 
-    Raises ``ValueError`` when the folder holds a campaign with another network, or ``minutes`` is not above 0.
+    Raises ``ValueError`` when the folder cannot be used, its state is damaged or of a campaign with another network, or
+    ``minutes`` is not above 0.
     """
-    if minutes <= 0:
+    if not minutes > 0:
         raise ValueError(f"a campaign needs more than 0 minutes, not {minutes}")
-    begun = time.monotonic()
-    deadline = begun + 60 * minutes
+    deadline = time.monotonic() + 60 * minutes
     run = _Run(campaign, folder, device, report)
-    seconds_before = run.counters.seconds
-    saved_at = begun
+    saved_at = time.monotonic()
     run.publish()
-    while True:
-        games = run.play_round(deadline)
-        if games is None:
-            break
-        positions = positions_of_games(games)
-        run.replay.add(positions)
-        run.counters.positions += len(positions)
-        run.counters.games += len(games)
-        run.counters.draws += sum(game.result == 0 for game in games)
-        run.counters.rounds += 1
-        losses = run.learn(len(positions))
-        run.counters.seconds = seconds_before + time.monotonic() - begun
-        run.log(losses, games)
-        run.publish()
-        if time.monotonic() - saved_at > _SAVE_EVERY_S:
-            run.save()
-            saved_at = time.monotonic()
-    run.counters.seconds = seconds_before + time.monotonic() - begun
+    try:
+        while time.monotonic() <= deadline:
+            if games := run.play_round(deadline):
+                losses = run.take_in(games)
+                run.log(losses, games)
+                run.publish()
+            if time.monotonic() - saved_at > _SAVE_EVERY_S:
+                run.save()
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        run.save()
+        raise
     run.save()
     return run.counters

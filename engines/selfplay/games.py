@@ -7,6 +7,7 @@ their slots start anew.  Between two network calls nothing but compiled code run
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import chess
 import numpy as np
@@ -43,9 +44,9 @@ WHITE_WINS, DRAW, BLACK_WINS, UNFINISHED = 1, 0, -1, 2
 class GameRecord:
     """One finished game of ``n`` plies.
 
-    ``moves`` uint16 [n] kernel moves from the start position; ``result`` 1, 0, −1 from White's side; ``policy_slots`` uint16
-    and ``policy`` float16 [n, 64]: the improved policy (0 where there are fewer moves); ``values`` float32 [n]: value of the
-    searched root, mover's view.
+    ``moves`` uint16 [n] kernel moves from the start position; ``result`` 1, 0, −1 from White's side; ``policy_slots``
+    uint16 and ``policy`` float16 [n, 64]: the improved policy (0 where there are fewer moves); ``values`` float32 [n]:
+    value of the searched root, mover's view.
     """
 
     moves: NDArray[np.uint16]
@@ -53,6 +54,29 @@ class GameRecord:
     policy_slots: NDArray[np.uint16]
     policy: NDArray[np.float16]
     values: NDArray[np.float32]
+
+
+class Unfinished(NamedTuple):
+    """Games in play, so that they can be gone on with after a pause: the arrays of `GameRecord` for all of them.
+
+    ``plies`` int32 [games], plies played; ``moves`` uint16 [games, m]; ``slots`` uint16 and ``policy`` float16
+    [games, m, 64]; ``values`` float32 [games, m], m the longest; ``random`` uint64 [games], states of the generators.
+    """
+
+    plies: NDArray[np.int32]
+    moves: NDArray[np.uint16]
+    slots: NDArray[np.uint16]
+    policy: NDArray[np.float16]
+    values: NDArray[np.float32]
+    random: NDArray[np.uint64]
+
+
+@kernel
+def play_out(start, moves, rows):
+    """Fill ``rows`` (``uint64 [n, 8]``) with the position ``start`` and those after the first n − 1 ``moves``."""
+    rows[0] = start
+    for ply in range(rows.shape[0] - 1):
+        make_move(rows, ply, rows, ply + 1, np.uint64(moves[ply]))
 
 
 @kernel
@@ -76,9 +100,9 @@ def material_lead(row):
 def judge(rows, repeated, ply, longest, decisive_lead, moves):
     """How a game stands at ``rows[ply]``: −1, 0, 1 for White, or 2 for not finished.
 
-    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.  A game
-    of ``longest`` plies is won by a lead of ``decisive_lead`` pawns of material, else drawn (0 = always drawn).  ``moves`` is
-    scratch space for 256 moves.
+    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.
+    A game of ``longest`` plies is won by a lead of ``decisive_lead`` pawns of material, else drawn (0 = always drawn).
+    ``moves`` is scratch space for 256 moves.
     """
     clock = np.int64(halfmove_clock(rows[ply, STATE]))
     again = 0
@@ -150,12 +174,13 @@ class GamesAtOnce:
     ) -> None:
         self._settings = settings
         self._record = settings.record()
+        self._simulations = simulations
         self._longest = longest
         self._decisive_lead = decisive_lead
         self._forest = Forest.allocate(games, simulations + 1, longest + 2)
-        self._start = position_of(chess.Board()).reshape(1, WORDS)
+        start = position_of(chess.Board()).reshape(1, WORDS)
         for game in range(games):
-            self._forest.plant(game, self._start, simulations, seed)
+            self._forest.plant(game, start, simulations, seed)
         # Every game starts from the same position, so the streams are set apart by hand.
         streams = np.random.default_rng(seed).integers(1, 2**63, size=games, dtype=np.uint64)
         self._forest.trees["random"] = streams
@@ -163,7 +188,7 @@ class GamesAtOnce:
         self._log_slots = np.zeros((games, longest, TARGET_MOVES), dtype=np.uint16)
         self._log_policy = np.zeros((games, longest, TARGET_MOVES), dtype=np.float32)
         self._log_values = np.zeros((games, longest), dtype=np.float32)
-        self._results = np.zeros(games, dtype=np.int8)
+        self._results = np.full(games, UNFINISHED, dtype=np.int8)
         self._everyone = np.arange(games)
 
     def step(self, evaluator: Evaluator) -> list[GameRecord]:
@@ -200,4 +225,34 @@ class GamesAtOnce:
         )
         self._forest.trees["plies"][game] = 1  # position 0 of the history is still the start position
         self._forest.repeated[game] = 0
+        self._results[game] = UNFINISHED
         return record
+
+    def unfinished(self) -> Unfinished:
+        """The games in play."""
+        plies = np.where(self._results == UNFINISHED, self._forest.trees["plies"] - 1, 0).astype(np.int32)
+        longest = int(plies.max())
+        return Unfinished(
+            plies=plies,
+            moves=self._log_moves[:, :longest].copy(),
+            slots=self._log_slots[:, :longest].copy(),
+            policy=self._log_policy[:, :longest].astype(np.float16),
+            values=self._log_values[:, :longest].copy(),
+            random=self._forest.trees["random"].copy(),
+        )
+
+    def go_on_with(self, games: Unfinished) -> None:
+        """Put ``games`` in the place of the first games in play; those that are too long or too many are left out."""
+        start = position_of(chess.Board())
+        for game in range(min(len(games.plies), len(self._results))):
+            plies = int(games.plies[game])
+            if plies >= self._longest:
+                continue
+            rows = np.empty((plies + 1, WORDS), dtype=np.uint64)
+            play_out(start, games.moves[game], rows)
+            self._forest.plant(game, rows, self._simulations, 0)
+            self._forest.trees["random"][game] = games.random[game]
+            self._log_moves[game, :plies] = games.moves[game, :plies]
+            self._log_slots[game, :plies] = games.slots[game, :plies]
+            self._log_policy[game, :plies] = games.policy[game, :plies]
+            self._log_values[game, :plies] = games.values[game, :plies]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -85,9 +83,9 @@ class Learner:
     def _update_average(self) -> None:
         # Early on the average must not remember the random start: the window grows with the steps.
         decay = min(self._average_decay, self.steps / (self.steps + 10))
-        for averaged, current in zip(
-            self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-        ):
+        currents = self.network.state_dict()
+        for name, averaged in self.average.state_dict().items():
+            current = currents[name]
             if averaged.is_floating_point():
                 averaged.lerp_(current, 1 - decay)
             else:
@@ -106,14 +104,3 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def annealed(start: float, end: float, share: float) -> float:
     """Cosine between ``start`` (share 0) and ``end`` (share 1 and beyond)."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0)))
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """Run torch on ``number`` threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

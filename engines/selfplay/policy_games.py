@@ -71,9 +71,10 @@ def play_policy_games(
     ``temperature`` divides the logits (1 = the policy itself); ``longest`` is the number of plies after which a game is
     drawn.  Returns, per opening, all moves in UCI and the result ("1-0", "0-1", "1/2-1/2").  Same seed, same games.
 
-    Raises ``ValueError`` for an illegal opening move, a temperature that is not above 0, or an opening as long as ``longest``.
+    Raises ``ValueError`` for an illegal opening move, a temperature that is not above 0, or an opening as long as
+    ``longest``.
     """
-    if temperature <= 0:
+    if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0")
     found: list[tuple[tuple[str, ...], str]] = []
     for start in range(0, len(openings), GAMES_AT_ONCE):
@@ -110,13 +111,11 @@ def _play(
         logits = agent.evaluate_packed(masks[: len(active)], values[: len(active)]).logits
         draws = generator.random(len(active))
         _sample_moves(rows, repeated, plies, active, logits, draws, temperature, longest, played, results)
-    return [
-        (
-            tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(played[game, : plies[game]])),
-            _RESULTS[int(results[game])],
-        )
-        for game in range(games)
-    ]
+    found: list[tuple[tuple[str, ...], str]] = []
+    for moves, plies_played, result in zip(played, plies, results, strict=True):
+        spelt = tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(moves[:plies_played]))
+        found.append((spelt, _RESULTS[int(result)]))
+    return found
 
 
 def _play_opening(rows: NDArray[np.uint64], played: NDArray[np.uint64], opening: Sequence[str], longest: int) -> None:
@@ -125,6 +124,8 @@ def _play_opening(rows: NDArray[np.uint64], played: NDArray[np.uint64], opening:
     board = chess.Board()
     for ply, text in enumerate(opening):
         move = board.parse_uci(text)
+        if not move:
+            raise ValueError(f"the opening {' '.join(opening)} has a move that passes: give moves of pieces")
         played[ply] = encode_move(board, move)
         make_move(rows, ply, rows, ply + 1, played[ply])
         board.push(move)

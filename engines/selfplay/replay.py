@@ -20,18 +20,18 @@ from engines.chess.planes import (
     write_board,
     write_missing,
 )
-from engines.chess.position import STATE, WORDS, make_move, position_of
+from engines.chess.position import STATE, WORDS, position_of
 from engines.compiled import kernel
-from engines.selfplay.games import GameRecord
+from engines.selfplay.games import GameRecord, play_out
 
 
 @dataclass(frozen=True)
 class Positions:
     """Positions of whole games, flat.  ``n`` positions; a position's history is the rows before it down to ``first``.
 
-    ``rows`` uint64 [n, 8]; ``repeated`` uint8 [n]; ``first`` int32 [n], index of the first row of its game; ``slots`` uint16
-    and ``policy`` float16 [n, 64]; ``outcomes`` int8 [n], the game's result for the mover; ``values`` float32 [n], the
-    search's value for the mover; ``left`` uint16 [n], plies to the end of the game.
+    ``rows`` uint64 [n, 8]; ``repeated`` uint8 [n]; ``first`` int32 [n], index of the first row of its game; ``slots``
+    uint16 and ``policy`` float16 [n, 64]; ``outcomes`` int8 [n], the game's result for the mover; ``values`` float32
+    [n], the search's value for the mover; ``left`` uint16 [n], plies to the end of the game.
     """
 
     rows: NDArray[np.uint64]
@@ -48,20 +48,17 @@ class Positions:
 
 
 class Batch(NamedTuple):
-    """A training batch: planes packed as ``masks``/``values`` [b, 112]; ``policy`` float32 [b, 1858]; ``wdl`` float32 [b, 3]; ``left`` float32 [b]."""
+    """A training batch of ``b`` positions, each from its mover's view.
+
+    Planes packed as ``masks`` uint64 and ``values`` float32 [b, 112]; ``policy`` float32 [b, 1858] and ``wdl`` float32
+    [b, 3], probabilities; ``left`` float32 [b], plies to the end of the game.
+    """
 
     masks: NDArray[np.uint64]
     values: NDArray[np.float32]
     policy: NDArray[np.float32]
     wdl: NDArray[np.float32]
     left: NDArray[np.float32]
-
-
-@kernel
-def _replay(start, moves, rows):
-    rows[0] = start
-    for ply in range(moves.shape[0] - 1):
-        make_move(rows, ply, rows, ply + 1, np.uint64(moves[ply]))
 
 
 def positions_of_games(games: Sequence[GameRecord]) -> Positions:
@@ -77,7 +74,7 @@ def positions_of_games(games: Sequence[GameRecord]) -> Positions:
     for game in games:
         plies = len(game.moves)
         part = slice(at, at + plies)
-        _replay(start, game.moves, rows[part])
+        play_out(start, game.moves, rows[part])
         count_repetitions(rows[part], repeated[part])
         first[part] = at
         outcomes[part] = game.result * np.where(np.arange(plies) % 2 == 0, 1, -1)
@@ -168,21 +165,25 @@ class Replay:
         )
         flip = generator.random(size) < 0.5
         for index in np.unique(part_of):
-            self._fill(
-                batch, self._rounds[index], np.flatnonzero(part_of == index), picks - (ends - sizes)[index], flip
-            )
+            into = np.flatnonzero(part_of == index)
+            self._fill(batch, self._rounds[index], into, picks[into] - (ends - sizes)[index], flip[into])
         return batch
 
     def _fill(
-        self, batch: Batch, part: Positions, into: NDArray[np.int64], picks: NDArray[np.int64], flip: NDArray[np.bool_]
+        self,
+        batch: Batch,
+        part: Positions,
+        into: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        flip: NDArray[np.bool_],
     ) -> None:
-        chosen = picks[into]
+        """Write the positions ``chosen`` of ``part`` to the rows ``into`` of ``batch``, mirrored where ``flip``."""
         masks = np.zeros((len(into), 112), dtype=np.uint64)
         values = np.zeros((len(into), 112), dtype=np.float32)
         _pack(part.rows, part.repeated, part.first, chosen, masks, values)
         slots = part.slots[chosen].astype(np.int64)
         policy = part.policy[chosen].astype(np.float32)
-        mirrored = flip[into] & ((part.rows[chosen, STATE] & _RIGHTS) == 0)
+        mirrored = flip & ((part.rows[chosen, STATE] & _RIGHTS) == 0)
         masks[mirrored] = reverse_files(masks[mirrored])
         slots[mirrored] = MIRRORED_SLOT[slots[mirrored]]
         batch.masks[into] = masks

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from engines.selfplay.games import Unfinished
 from engines.selfplay.learner import Learner
 from engines.selfplay.replay import Positions
 
@@ -31,36 +32,51 @@ class Counters:
     checkpoints: int = 0
 
 
-def save_state(folder: Path, learner: Learner, counters: Counters, tail: list[Positions], campaign: str) -> None:
-    """Write weights, averages, optimiser, counters and the newest games to ``folder``/state.safetensors, atomically."""
+class Saved(NamedTuple):
+    """What a state holds besides the learner: counters, the newest rounds, the games in play, the campaign's text."""
+
+    counters: Counters
+    tail: list[Positions]
+    unfinished: Unfinished | None
+    campaign: str
+
+
+def save_state(folder: Path, learner: Learner, saved: Saved) -> None:
+    """Write weights, averages, optimiser and ``saved`` to ``folder``/state.safetensors, all of it or nothing."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for prefix, module in (("network", learner.network), ("average", learner.average)):
         arrays |= {f"{prefix}.{name}": value.detach().cpu().numpy() for name, value in module.state_dict().items()}
     for index, state in learner.optimiser.state_dict()["state"].items():
         arrays |= {f"optimiser.{index}.{name}": value.cpu().numpy() for name, value in state.items()}
-    for number, positions in enumerate(tail):
+    for number, positions in enumerate(saved.tail):
         arrays |= {f"tail.{number}.{field.name}": getattr(positions, field.name) for field in fields(Positions)}
+    if saved.unfinished is not None:
+        arrays |= {f"unfinished.{name}": array for name, array in saved.unfinished._asdict().items()}
     notes = {
-        "counters": json.dumps(asdict(counters)),
+        "counters": json.dumps(asdict(saved.counters)),
         "steps": str(learner.steps),
-        "campaign": campaign,
-        "tail": str(len(tail)),
+        "campaign": saved.campaign,
+        "tail": str(len(saved.tail)),
     }
     target = folder / STATE_FILE
     scratch = target.with_suffix(".part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, scratch, metadata=notes)
-    os.replace(scratch, target)
+    # Not `ascontiguousarray`: it gives scalars a dimension.
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, scratch, metadata=notes)
+    scratch.replace(target)
 
 
-def load_state(folder: Path, learner: Learner) -> tuple[Counters, list[Positions], str]:
-    """Put a saved state back into ``learner``; the counters, the newest games and the campaign's text as saved.
+def load_state(folder: Path, learner: Learner) -> Saved:
+    """Put a saved state back into ``learner``; give the rest of it.
 
-    Raises ``ValueError`` when the file does not fit the learner's network.
+    Raises ``ValueError`` when the file is damaged or does not fit the learner's network.
     """
     path = folder / STATE_FILE
-    with safe_open(path, framework="numpy") as stored:
-        notes = stored.metadata()
-        arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            notes = stored.metadata()
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}): give another state folder") from None
     try:
         for prefix, module in (("network", learner.network), ("average", learner.average)):
             module.load_state_dict({name: torch.from_numpy(arrays[f"{prefix}.{name}"]) for name in module.state_dict()})
@@ -80,4 +96,10 @@ def load_state(folder: Path, learner: Learner) -> tuple[Counters, list[Positions
         Positions(**{field.name: arrays[f"tail.{number}.{field.name}"] for field in fields(Positions)})
         for number in range(int(notes["tail"]))
     ]
-    return Counters(**json.loads(notes["counters"])), tail, notes["campaign"]
+    games_in_play = [arrays[key] for name in Unfinished._fields if (key := f"unfinished.{name}") in arrays]
+    return Saved(
+        counters=Counters(**json.loads(notes["counters"])),
+        tail=tail,
+        unfinished=Unfinished(*games_in_play) if len(games_in_play) == len(Unfinished._fields) else None,
+        campaign=notes["campaign"],
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +13,8 @@ from conceptmine.pipeline import MiningSettings, checked_settings
 from engines.networks import NetworkConfig, NetworkInfo, ResidualNetwork, write_network
 
 _SHAPE = NetworkConfig(filters=8, blocks=1, se_channels=4, value_planes=4, value_hidden=16)
-# A network fresh from its seed finds all moves alike; louder heads make its searches go deep.
-_POLICY_LOUDNESS, _VALUE_LOUDNESS = 60.0, 60.0
-
-
-@pytest.fixture
-def one_torch_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# A network fresh from its seed finds all moves alike; with louder heads its searches go deep enough for lines.
+_POLICY_LOUDNESS, _VALUE_LOUDNESS = 300.0, 10.0
 
 
 def _network(seed: int, *, astray: float = 0.0) -> ResidualNetwork:
@@ -61,10 +53,10 @@ def tiny_settings(tiny_networks: Mapping[str, Path]) -> MiningSettings:
         weaker=str(tiny_networks["weaker"]),
         students=f"{tiny_networks['student']},{tiny_networks['weaker']}",
         human=None,
-        roots=12,
-        simulations=48,
+        roots=24,
+        simulations=64,
         layers="block1,policy_hidden",
-        seed=0,
+        seed=1,
         device="cpu",
         workers=1,
         null=False,
@@ -72,10 +64,10 @@ def tiny_settings(tiny_networks: Mapping[str, Path]) -> MiningSettings:
     return replace(
         settings,
         human_network=str(tiny_networks["human"]),
-        samples_per_game=5,
-        pool=120,
+        samples_per_game=6,
+        pool=180,
         family_roots=2,
-        taught=4,
+        taught=8,
         seeds=(0,),
         prototype_share=0.5,
         corpus_positions=48,

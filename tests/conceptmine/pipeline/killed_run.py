@@ -2,8 +2,8 @@
 
 ``killed_run.py each SETTINGS FOLDER`` kills one run in every stage, and interrupts it by Ctrl-C in one, and prints what
 each of them left as JSON lines.
-``killed_run.py busy SETTINGS FOLDER NOTE`` is a run with several workers that writes their process numbers to NOTE, lets
-each of them see Ctrl-C, and kills itself while they are at work.
+``killed_run.py busy SETTINGS FOLDER NOTE`` is a run with several workers that writes their process numbers to NOTE,
+lets each of them see Ctrl-C, and kills itself while they are at work.
 
 The product knows nothing of this: here its functions are wrapped from outside.
 """

@@ -18,11 +18,12 @@ from conceptmine.pipeline.candidates import PLAYERS
 from conceptmine.runfolder import read_arrays, read_manifest, read_rows, schemas
 from engines.networks import load_agent
 
-CONCEPT_COLUMNS = (
-    "concept_id layer kind players horizon root_games l1 gap null_p q_value heldout_satisfaction heldout_null supported"
-    " teach_gain teach_ci_low teach_ci_high teachable novelty_min novelty_null_p human_likelihood novel rank"
-).split()
-PROTOTYPE_COLUMNS = "concept_id position_id fen moves split score best_move line".split()
+CONCEPT_COLUMNS = [
+    "concept_id", "layer", "kind", "players", "horizon", "root_games", "l1", "gap", "null_p", "q_value",
+    "heldout_satisfaction", "heldout_null", "supported", "teach_gain", "teach_ci_low", "teach_ci_high", "teachable",
+    "novelty_min", "novelty_null_p", "human_likelihood", "novel", "rank",
+]  # fmt: skip
+PROTOTYPE_COLUMNS = ["concept_id", "position_id", "fen", "moves", "split", "score", "best_move", "line"]
 FILES = {
     "manifest.json", "games.parquet", "positions.parquet", "lines.parquet", "trees.parquet", "concepts.parquet",
     "vectors.safetensors", "prototypes.parquet", "heldout_plies.parquet", "teachability.parquet", "novelty.parquet",
@@ -195,7 +196,7 @@ def test_roots_are_one_a_game_and_a_game_is_on_one_side(
 ) -> None:
     roots = [row for row in tables["positions"] if row["role"] == "root"]
     assert len(roots) == len({row["game_id"] for row in roots}) == tiny_settings.roots
-    assert Counter(row["split"] for row in roots) == {"mine": 6, "test": 6}
+    assert Counter(row["split"] for row in roots) == {"mine": 12, "test": 12}
     sides: dict[str, set[str]] = defaultdict(set)
     for row in tables["positions"]:
         sides[row["game_id"]].add(row["split"])
@@ -288,4 +289,4 @@ def test_the_report_stands_alone(unbroken: Path) -> None:
 
 
 def test_the_manifest_is_plain_json(unbroken: Path) -> None:
-    assert json.loads((unbroken / "manifest.json").read_text())["arguments"]["roots"] == 12
+    assert json.loads((unbroken / "manifest.json").read_text())["arguments"]["roots"] == 24

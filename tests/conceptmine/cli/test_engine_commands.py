@@ -1,0 +1,182 @@
+"""The engine's commands say what the library says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import chess
+import numpy as np
+import pytest
+
+import engines
+from engines.arena import play_match
+from engines.networks import load_agent
+
+OPENING = "e2e4 e7e5 g1f3"
+MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
+
+
+@pytest.fixture(scope="module")
+def agent(tiny_networks: Mapping[str, Path]) -> engines.Agent:
+    return load_agent(tiny_networks["agent"])
+
+
+def _after(moves: str, fen: str = chess.STARTING_FEN) -> chess.Board:
+    board = chess.Board(fen)
+    for move in moves.split():
+        board.push_uci(move)
+    return board
+
+
+def _json(outcome: Any) -> Any:
+    assert (outcome.code, outcome.err) == (0, "")
+    return json.loads(outcome.out)
+
+
+def test_info(command: Callable[..., Any], agent: engines.Agent) -> None:
+    facts = _json(command("engine", "info", agent.path, "--json"))
+    assert facts["name"] == agent.name
+    assert facts["sha256"] == agent.sha256
+    assert tuple(facts["layers"]) == agent.layers
+    assert facts["architecture"]["filters"] == agent.config.filters
+    assert facts["parameters"] == sum(part.numel() for part in agent.network.parameters())
+    assert agent.sha256[:8] in command("engine", "info", agent.path).out
+
+
+def _close(answer: dict[str, Any], agent: engines.Agent, board: chess.Board) -> None:
+    expected = agent.evaluate([board])
+    assert answer["fen"] == board.fen()
+    policy = {move.uci(): p for move, p in expected.policy[0].items()}
+    assert answer["policy"] == pytest.approx(policy)
+    assert list(answer["policy"].values()) == sorted(answer["policy"].values(), reverse=True)
+    assert answer["wdl"] == pytest.approx(expected.wdl[0].tolist())
+    assert answer["value"] == pytest.approx(float(expected.value[0]))
+    assert answer["moves_left"] is None
+
+
+@pytest.mark.parametrize(
+    "moves", [["--moves", *OPENING.split()], ["--moves", OPENING], ["--moves", "e2e4", "--moves", "e7e5 g1f3"]]
+)
+def test_evaluate_sees_the_moves(command: Callable[..., Any], agent: engines.Agent, moves: list[str]) -> None:
+    _close(_json(command("engine", "evaluate", agent.path, *moves, "--json")), agent, _after(OPENING))
+
+
+def test_evaluate_counts_the_history(command: Callable[..., Any], agent: engines.Agent) -> None:
+    played, bare = _after(OPENING), chess.Board(_after(OPENING).fen())
+    with_history = _json(command("engine", "evaluate", agent.path, "--moves", OPENING, "--json"))
+    without = _json(command("engine", "evaluate", agent.path, "--fen", bare.fen(), "--json"))
+    _close(with_history, agent, played)
+    _close(without, agent, bare)
+    assert with_history["wdl"] != without["wdl"], "the history made no difference"
+
+
+def test_evaluate_from_a_position_and_moves(command: Callable[..., Any], agent: engines.Agent) -> None:
+    words = ["--fen", MIDDLE, "--moves", "g8f6", "e1g1", "--json"]
+    _close(_json(command("engine", "evaluate", agent.path, *words)), agent, _after("g8f6 e1g1", MIDDLE))
+
+
+def test_evaluate_fills_the_history_as_told(command: Callable[..., Any], tiny_networks: Mapping[str, Path]) -> None:
+    agent = load_agent(tiny_networks["agent"], history_fill="no")
+    words = ["--fen", MIDDLE, "--history-fill", "no", "--json"]
+    _close(_json(command("engine", "evaluate", agent.path, *words)), agent, chess.Board(MIDDLE))
+
+
+def test_evaluate_for_people(command: Callable[..., Any], agent: engines.Agent) -> None:
+    outcome = command("engine", "evaluate", agent.path)
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) == 2 + 20
+
+
+def test_search(command: Callable[..., Any], agent: engines.Agent) -> None:
+    answer = _json(command("engine", "search", agent.path, "--fen", MIDDLE, "--simulations", "40", "--json"))
+    tree = engines.search(agent, [chess.Board(MIDDLE)], simulations=40)[0]
+    assert answer["best_move"] == tree.best_move.uci()
+    assert answer["value"] == pytest.approx(tree.value)
+    assert answer["line"] == [move.uci() for move in tree.line()]
+    assert answer["visits"] == {move.uci(): visits for move, visits in tree.visits.items()}
+    assert answer["q"] == pytest.approx({move.uci(): q for move, q in tree.q.items()})
+    assert answer["prior"] == pytest.approx({move.uci(): prior for move, prior in tree.prior.items()})
+    assert list(answer["visits"].values()) == sorted(answer["visits"].values(), reverse=True)
+
+
+def test_search_for_people(command: Callable[..., Any], agent: engines.Agent) -> None:
+    outcome = command("engine", "search", agent.path, "--simulations", "20", "--preset", "alphazero")
+    assert outcome.code == 0
+    assert "best line 1. " in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("words", "board", "depth"),
+    [(["--depth", "3"], chess.Board(), 3), (["--fen", MIDDLE, "--depth", "2"], chess.Board(MIDDLE), 2)],
+)
+def test_perft_prints_the_count_last(
+    command: Callable[..., Any], words: list[str], board: chess.Board, depth: int
+) -> None:
+    outcome = command("engine", "perft", *words)
+    assert outcome.code == 0
+    assert int(outcome.out.splitlines()[-1]) == engines.perft(board, depth)
+    if board.fen() == chess.STARTING_FEN:
+        assert outcome.out.splitlines()[-1] == "8902"
+
+
+def test_convert_keeps_the_network(command: Callable[..., Any], agent: engines.Agent, tmp_path: Path) -> None:
+    target = tmp_path / "copy.pb.gz"
+    assert command("engine", "convert", agent.path, target, "--encoding", "float32").code == 0
+    copy = load_agent(target)
+    board = _after(OPENING)
+    before, after = agent.evaluate([board]), copy.evaluate([board])
+    assert np.allclose(before.wdl, after.wdl, atol=1e-6)
+    assert after.policy[0] == pytest.approx(before.policy[0], abs=1e-6)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks: Mapping[str, Path]) -> None:
+    other = tiny_networks["student"]
+    words = ["--games", "2", "--simulations", "2", "--seed", "3", "--json"]
+    answer = _json(command("engine", "match", agent.path, other, *words))
+    played = play_match(agent, load_agent(other), games=2, simulations=2, seed=3)
+    assert (answer["wins"], answer["draws"], answer["losses"]) == (played.wins, played.draws, played.losses)
+    assert answer["score"] == played.score
+    assert answer["elo"] == played.elo
+    assert answer["wins"] + answer["draws"] + answer["losses"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "NET", "--fen", "nonsense"], "The FEN 'nonsense' cannot be read"),
+        (["evaluate", "NET", "--moves", "e2e4", "e7e4"], "Move 2 (e7e4) is not legal"),
+        (["evaluate", "NET", "--moves", "castles"], "is not a UCI move"),
+        (["evaluate", "NET", "--history-fill", "yes"], "--history-fill is 'yes'"),
+        (["evaluate", "NET", "--moves", "f2f3 e7e5 g2g4 d8h4"], "The game is over"),
+        (["evaluate", "nowhere.pb.gz"], "There is no network file nowhere.pb.gz"),
+        (["search", "NET", "--simulations", "0"], "--simulations is 0"),
+        (["search", "NET", "--preset", "alphabeta"], "--preset is 'alphabeta'"),
+        (["perft", "--depth", "-1"], "--depth is -1"),
+        (["perft", "--fen", "8/8/8/8/8/8/8/8 w - - 0 1", "--depth", "1"], "is not a legal position"),
+        (["convert", "NET", "copy.onnx"], "copy.onnx does not end in .pb.gz"),
+        (["convert", "NET", "nowhere/copy.pb.gz"], "There is no folder nowhere"),
+        (["convert", "NET", "copy.pb.gz", "--encoding", "int4"], "int4"),
+        (["match", "NET", "NET", "--games", "3"], "--games is 3"),
+        (["match", "NET", "NET", "--games", "2", "--simulations", "0"], "--simulations is 0"),
+        (["selfplay", "nowhere.toml", "--minutes", "1", "--state", "state"], "nowhere.toml"),
+    ],
+)
+def test_bad_input_of_the_engine(
+    command: Callable[..., Any],
+    agent: engines.Agent,
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = command("engine", *(agent.path if word == "NET" else word for word in words))
+    assert outcome.code == 2
+    assert outcome.err.startswith("conceptmine: ")
+    assert outcome.err.count("\n") == 1
+    assert message in outcome.err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,211 @@
+"""A null run finds what chance finds, and an ordinary run finds what is there.
+
+The searched positions and lines are made up, and so is what the layer gives, so that the truth is known: noise, and on
+request a signal that stands on the best line and not on the subpar one. Pairs, mining and evidence are the product's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import chess
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conceptmine.activations import ActivationStore
+from conceptmine.pipeline import MiningSettings
+from conceptmine.pipeline.candidates import mine_candidates
+from conceptmine.pipeline.context import RunContext
+from conceptmine.pipeline.judging import judge_candidates
+from conceptmine.pipeline.pairs import PAIRS, STATES, find_pairs
+from conceptmine.pipeline.workers import Workers
+from conceptmine.positions import board_of
+from conceptmine.runfolder import RunFolder, schemas
+
+ROOTS, WIDTH, SIGNAL = 60, 40, 5.0
+LAYER = "made_up"
+START = Callable[..., RunContext]
+
+
+def _random_moves(board: chess.Board, plies: int, rng: random.Random) -> list[str]:
+    moves = []
+    for _ in range(plies):
+        move = rng.choice(sorted(board.legal_moves, key=chess.Move.uci))
+        moves.append(move.uci())
+        board.push(move)
+    return moves
+
+
+def _made_up_positions() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Half of the roots to mine from and half to test on, each with one subpar line at T = 5; some also at T = 10."""
+    rng = random.Random(5)
+    positions, lines = [], []
+    while len(positions) < ROOTS:
+        board = chess.Board()
+        moves = _random_moves(board, 14, rng)
+        best = _random_moves(board.copy(), 10, rng)
+        subpar = _random_moves(board.copy(), 10, rng)
+        if best[0] == subpar[0]:
+            continue
+        number = len(positions)
+        positions.append(
+            {
+                "position_id": f"p{number}",
+                "game_id": f"g{number}",
+                "ply": len(moves),
+                "fen": None,
+                "moves": " ".join(moves),
+                "role": "root",
+                "split": "mine" if number % 2 else "test",
+                "agent_move": best[0],
+                "weaker_move": subpar[0],
+            }
+        )
+        for horizon in (5, 10) if number % 5 == 0 else (5,):
+            lines.append(
+                {
+                    "position_id": f"p{number}",
+                    "horizon": horizon,
+                    "branch_ply": 0,
+                    "best_line": " ".join(best[:horizon]),
+                    "subpar_line": " ".join(subpar[:horizon]),
+                    "best_q": 0.3,
+                    "subpar_q": 0.0,
+                }
+            )
+    return positions, lines
+
+
+@pytest.fixture(scope="module")
+def made_up() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return _made_up_positions()
+
+
+@pytest.fixture
+def start(
+    made_up: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    tiny_settings: MiningSettings,
+    tiny_networks: Mapping[str, Path],
+    tmp_path: Path,
+) -> Iterator[START]:
+    """Begins a run whose stages up to the search are done; keywords replace settings."""
+    opened: list[RunFolder] = []
+
+    def begin(**changes: Any) -> RunContext:
+        settings = replace(tiny_settings, **{"layers": (LAYER,), "horizons": (5,), "family_roots": 10, **changes})
+        folder = RunFolder.create(
+            tmp_path / f"run{len(opened)}",
+            arguments=settings.as_arguments(),
+            seed=settings.seed,
+            inputs={"agent": tiny_networks["agent"]},
+            stages=["contrast", "activations", "mining", "evidence"],
+        )
+        opened.append(folder)
+        folder.scratch.mkdir(exist_ok=True)
+        positions, lines = made_up
+        folder.write_table("positions", positions, schemas.POSITIONS)
+        folder.write_table("lines", lines, schemas.LINES)
+        return RunContext(folder, settings, Workers(1), lambda text: None)
+
+    yield begin
+    for folder in opened:
+        folder.close()
+
+
+def _write_activations(context: RunContext, signal: float, seed: int) -> None:
+    """Noise for every state, and ``signal`` more in the first column for what truly stands on a best line."""
+    states = context.folder.read_table("scratch/states", STATES)
+    best = {
+        (row["position_id"], " ".join(row["best_line"].split()[:ply]))
+        for row in context.folder.read_table("lines", schemas.LINES)
+        for ply in range(1, row["horizon"] + 1)
+    }
+    numbers = np.random.default_rng(seed).normal(size=(len(states), WIDTH)).astype(np.float32)
+    numbers[:, 0] += [signal * ((row["position_id"], row["path"]) in best) for row in states]
+    rows = iter(numbers)
+
+    def activations(
+        masks: NDArray[np.uint64], values: NDArray[np.float32], layers: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        return {LAYER: np.array([next(rows) for _ in masks])}
+
+    source: Any = SimpleNamespace(
+        name="made up",
+        layers=(LAYER,),
+        sha256="0" * 64,
+        history_fill="fen_only",
+        config=SimpleNamespace(input_format=1),
+        activations_packed=activations,
+    )
+    records = {row["position_id"]: row for row in context.folder.read_table("positions", schemas.POSITIONS)}
+    boards = (board_of(None, f"{records[row['position_id']]['moves']} {row['path']}", check=False) for row in states)
+    ActivationStore.write(context.scratch("states"), source, boards, (LAYER,), dtype="float32")
+
+
+def _supported(context: RunContext, *, signal: float) -> tuple[int, int]:
+    """Candidates, and how many of them are supported."""
+    find_pairs(context)
+    _write_activations(context, signal, seed=context.settings.seed)
+    mined = mine_candidates(context)
+    judged = judge_candidates(context)
+    return mined.funnel["candidates"], judged.funnel["supported"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_there_is_supported_and_nothing_of_it_in_a_null_run(start: START, seed: int) -> None:
+    candidates, supported = _supported(start(seed=seed), signal=SIGNAL)
+    assert candidates > ROOTS / 2
+    assert supported > candidates / 2
+    assert _supported(start(seed=seed, null=True), signal=SIGNAL)[1] == 0
+
+
+def test_noise_is_supported_no_more_often_than_the_rate_allows(start: START) -> None:
+    counts = [_supported(start(seed=seed), signal=0.0) for seed in range(10, 18)]
+    assert all(candidates > ROOTS / 2 for candidates, _ in counts)
+    # Nothing is true here, so that any discovery is false: at a rate of 5 % one such run in twenty may make some.
+    assert sum(supported > 0 for _, supported in counts) <= 1
+
+
+def _pairs(context: RunContext) -> list[dict[str, Any]]:
+    find_pairs(context)
+    return context.folder.read_table("scratch/pairs", PAIRS)
+
+
+def _turned(ordinary: list[dict[str, Any]], null: list[dict[str, Any]]) -> dict[str, set[bool]]:
+    """By position, whether its rows are the ordinary ones turned round."""
+    found: dict[str, set[bool]] = {}
+    for row, other in zip(ordinary, null, strict=True):
+        same = (row["plus"], row["minus"]) == (other["plus"], other["minus"])
+        assert same or (row["plus"], row["minus"]) == (other["minus"], other["plus"])
+        kept = ("position_id", "horizon", "ply", "branch")
+        assert [row[name] for name in kept] == [other[name] for name in kept]
+        found.setdefault(row["position_id"], set()).add(not same)
+    return found
+
+
+def test_a_null_run_turns_all_rows_of_a_root_or_none(start: START) -> None:
+    horizons = (5, 10)
+    ordinary = _pairs(start(horizons=horizons))
+    turned = _turned(ordinary, _pairs(start(horizons=horizons, null=True)))
+    assert len(turned) == ROOTS
+    assert all(len(verdicts) == 1 for verdicts in turned.values())
+    assert 0.3 < np.mean([True in verdicts for verdicts in turned.values()]) < 0.7
+
+
+def test_the_coins_of_a_null_run_depend_on_the_seed_alone(start: START) -> None:
+    first, again, other = (_pairs(start(null=True, seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_the_states_of_a_null_run_are_those_of_an_ordinary_one(start: START) -> None:
+    ordinary, null = start(), start(null=True)
+    for context in (ordinary, null):
+        find_pairs(context)
+    assert ordinary.folder.read_table("scratch/states") == null.folder.read_table("scratch/states")
