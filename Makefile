@@ -16,6 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
+# The reference data lie beside a developer's checkout; without them their tests are counted as not run.
+ifneq ($(wildcard ../shared/reference),)
+export CONCEPTMINE_REFERENCE ?= $(abspath ../shared)
+endif
+
 .DELETE_ON_ERROR:
 .PHONY: mine test check bench clean
 
@@ -47,7 +52,7 @@ $(BIN)/python:
 
 # torch comes first and by itself, so that the machine's own package index decides which build (CPU or CUDA) is right.
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet torch==2.13.0 -c constraints.txt
+	$(PIP) install --quiet torch -c constraints.txt
 	$(PIP) install --quiet -e . -c constraints.txt
 	@touch $@
 

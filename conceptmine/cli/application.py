@@ -159,11 +159,14 @@ def _summarise(folder: Path, candidates: int, supported: int, teachable: int, no
 
 def main() -> None:
     """Entry point of the program; turns errors that a person can mend into one sentence and exit code 2."""
-    from engines import NetworkFormatError
-
     try:
         application(args=with_moves_joined(sys.argv[1:]))
-    except (InputError, NetworkFormatError) as error:
+    except ValueError as error:
+        # Imported only now: with it comes torch, for which `conceptmine --help` should not have to wait.
+        from engines import NetworkFormatError
+
+        if not isinstance(error, InputError | NetworkFormatError):
+            raise
         _tell(str(error))
         sys.exit(BAD_INPUT)
     except OSError as error:

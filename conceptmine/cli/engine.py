@@ -107,6 +107,8 @@ def search_position(
     from engines.search import PRESETS
 
     board = _board(fen, moves)
+    if seed < 0:
+        raise InputError(f"--seed is {seed}: give a whole number from 0 up.")
     if simulations < 1:
         raise InputError(f"--simulations is {simulations}: give at least 1.")
     if preset not in PRESETS:
@@ -207,6 +209,8 @@ def match(
         raise InputError(
             f"--games is {games}: give an even number from 2 up, so that each opening is played with both colours."
         )
+    if seed < 0:
+        raise InputError(f"--seed is {seed}: give a whole number from 0 up.")
     if simulations < 1:
         raise InputError(f"--simulations is {simulations}: give at least 1.")
     # Two thread pools that spin on the same cores slow each other down; one thread is fast on small networks anyway.

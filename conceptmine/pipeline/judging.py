@@ -35,6 +35,7 @@ EVIDENCE = pa.schema(
     ]
 )
 
+_FLIPS_A_TEST = 40  # the smallest p is then half of what a lone discovery needs (0.05 / tests)
 _PIECE_VALUES = {chess.PAWN: 1, chess.KNIGHT: 3, chess.BISHOP: 3, chess.ROOK: 5, chess.QUEEN: 9}
 
 
@@ -53,6 +54,8 @@ def judge_candidates(context: RunContext) -> StageResult:
     store = ActivationStore.open(context.scratch("states"))
     vectors = context.folder.read_arrays("vectors")
     candidates = context.folder.read_table("scratch/concepts", CANDIDATES)
+    # The smallest p must be able to reach the bar of a lone discovery among so many tests, with room to spare.
+    flips = max(settings.flips, _FLIPS_A_TEST * len(candidates))
     yardsticks = _yardsticks(context, pairs, tested)
     place_in_layer = _places(candidates)
     evidence: dict[str, dict[str, Any]] = {}
@@ -68,8 +71,10 @@ def judge_candidates(context: RunContext) -> StageResult:
             roots, at_ply = pairs.position[rows], pairs.ply[rows]
             value_satisfaction = float("nan")
             for name, scores in yardsticks.items():
-                measured = (scores[pairs.plus[rows]] - scores[pairs.minus[rows]])[:, None]
-                null = _null(context, held_out(measured, roots, np.ones((1, 1)), plies=at_ply))
+                # Where the opponent chose (odd branches), his best line is the worse one for the root's player.
+                chooser = np.where(pairs.branch[rows] % 2 == 0, 1.0, -1.0)
+                measured = (chooser * (scores[pairs.plus[rows]] - scores[pairs.minus[rows]]))[:, None]
+                null = _null(held_out(measured, roots, np.ones((1, 1)), plies=at_ply), flips, settings.seed)
                 if name == "value head":
                     value_satisfaction = float(null.statistic[0])
                 controls.append(
@@ -91,11 +96,11 @@ def judge_candidates(context: RunContext) -> StageResult:
                     continue
                 oriented = np.array([_oriented(vectors[layer], place_in_layer, row) for row in chosen])
                 counts = held_out(differences(store, layer, pairs, rows), roots, oriented, plies=at_ply)
-                null = _null(context, counts)
+                null = _null(counts, flips, settings.seed)
                 fewest_roots = min(fewest_roots, len(counts.roots))
-                detectable.append(
-                    detectable_satisfaction(counts.rows.sum(axis=1), tests=len(candidates), flips=settings.flips)
-                )
+                # One row a root: rows of a root mostly stand and fall together.
+                alone = np.ones(len(counts.roots), dtype=np.int64)
+                detectable.append(detectable_satisfaction(alone, tests=len(candidates), flips=flips))
                 for i, row in enumerate(chosen):
                     evidence[row["concept_id"]] = {
                         "concept_id": row["concept_id"],
@@ -156,8 +161,8 @@ def oriented_vectors(
     return {row["concept_id"]: _oriented(vectors[row["layer"]], places, row) for row in candidates}
 
 
-def _null(context: RunContext, counts: HeldOut) -> SignFlipNull:
-    return sign_flip_null(counts, flips=context.settings.flips, seed=context.settings.seed)
+def _null(counts: HeldOut, flips: int, seed: int) -> SignFlipNull:
+    return sign_flip_null(counts, flips=flips, seed=seed)
 
 
 def _ply_rows(concept_id: str, i: int, counts: HeldOut, null: SignFlipNull) -> list[dict[str, Any]]:

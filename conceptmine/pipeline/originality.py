@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
 from conceptmine.novelty import NoveltyNull, novelty_null, rank_comparison, rank_grid
-from conceptmine.novelty.behavioural import human_likelihood, match_controls
+from conceptmine.novelty.behavioural import human_likelihood, likelihood_by_concept, match_controls
 from conceptmine.pipeline.candidates import CANDIDATES
 from conceptmine.pipeline.context import RunContext, StageResult
 from conceptmine.positions import board_of
@@ -145,18 +145,15 @@ def _likelihoods(context: RunContext) -> dict[str, tuple[float, float | None]]:
     ]
     boards, moves = _boards_and_moves(rows, "best_move")
     own = human_likelihood(context.human_network, boards, moves)
-    control: NDArray[np.float64] | None = None
+    control = np.full(len(own), np.nan)
     if others:
         control_boards, control_moves = _boards_and_moves(others, "agent_move")
         of_others = human_likelihood(context.human_network, control_boards, control_moves)
         control = of_others[match_controls(boards, moves, control_boards, control_moves)]
-    concepts = np.array([row["concept_id"] for row in rows])
+    names, numbers = np.unique([row["concept_id"] for row in rows], return_inverse=True)
     return {
-        str(concept): (
-            float(own[concepts == concept].mean()),
-            float(control[concepts == concept].mean()) if control is not None else None,
-        )
-        for concept in np.unique(concepts)
+        str(names[found.concept]): (found.mean, found.control_mean if others else None)
+        for found in likelihood_by_concept(numbers, own, control)
     }
 
 

@@ -6,6 +6,7 @@ are numbered once; the activation store holds one row a state.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,16 +150,10 @@ def capture_states(context: RunContext) -> StageResult:
 
 
 def _corpus_positions(context: RunContext) -> dict[str, list[tuple[str, str | None, str]]]:
-    """Up to ``corpus_positions`` positions (game, fen, moves) of each corpus, evenly over its games."""
+    """Up to ``corpus_positions`` positions (game, fen, moves) of each corpus, evenly over the games left in it."""
     settings = context.settings
     found: dict[str, list[tuple[str, str | None, str]]] = {}
-    rows = context.folder.read_table("games", schemas.GAMES)
-    for corpus in ("human", "machine"):
-        games = [
-            GameRecord(row["game_id"], row["fen"], tuple(row["moves"].split()), row["result"])
-            for row in rows
-            if row["corpus"] == corpus
-        ]
+    for corpus, games in _corpus_games(context).items():
         per_game = -(-settings.corpus_positions // max(1, len(games)))
         positions = list(sample_positions(games, per_game=per_game + 1, plies=_CORPUS_PLIES, seed=settings.seed + 1))
         positions.sort(key=lambda position: stable_rank(settings.seed, "corpus", position.position_id))
@@ -169,6 +164,35 @@ def _corpus_positions(context: RunContext) -> dict[str, list[tuple[str, str | No
     if min(map(len, found.values())) < 2:
         raise InputError("One of the corpora has fewer than 2 positions after ply 12: give longer or more games.")
     return found
+
+
+def _corpus_games(context: RunContext) -> dict[str, list[GameRecord]]:
+    """The games of both corpora that no concept was mined from.
+
+    A vector would find the positions it was made of in the machine's corpus, and only there.  For each game that is
+    left out a human game with its opening is left out too, so that neither corpus loses openings that the other keeps.
+    """
+    mined = {
+        row["game_id"]
+        for row in context.folder.read_table("positions", schemas.POSITIONS)
+        if row["role"] == "root" and row["split"] == "mine"
+    }
+    found: dict[str, list[GameRecord]] = {"human": [], "machine": []}
+    openings: Counter[tuple[str, ...]] = Counter()
+    plies = context.settings.opening_plies
+    for row in context.folder.read_table("games", schemas.GAMES):
+        game = GameRecord(row["game_id"], row["fen"], tuple(row["moves"].split()), row["result"])
+        if row["corpus"] == "machine" and game.game_id in mined:
+            openings[game.moves[:plies]] += 1
+        else:
+            found[row["corpus"]].append(game)
+    kept = []
+    for game in found["human"]:
+        if openings[game.moves[:plies]] > 0:
+            openings[game.moves[:plies]] -= 1
+        else:
+            kept.append(game)
+    return {"human": kept, "machine": found["machine"]}
 
 
 def load_pairs(context: RunContext) -> PairTable:

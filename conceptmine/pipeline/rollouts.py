@@ -130,7 +130,6 @@ class _Found:
 
     position_id: str
     move: str
-    value: float
     line: str
     lines: dict[int, list[dict[str, Any]] | str]
     tree: list[dict[str, Any]]
@@ -215,7 +214,7 @@ def search_positions(context: RunContext) -> StageResult:
         schemas.LINES,
     )
     context.folder.write_table("trees", [row for i in used if i in chosen for row in found[i].tree], TREES)
-    best = {i: {"line": found[i].line, "value": found[i].value} for i in used}
+    best = {i: found[i].line for i in used}
     context.scratch("best_lines.json").write_text(json.dumps(best), encoding="utf-8")
     counts = {"candidate_roots": len(asked), "roots": len(roots), "pool": len(used) - len(roots)}
     for horizon in settings.horizons:
@@ -259,7 +258,6 @@ def _search_boards(task: _SearchTask) -> list[_Found]:
         _Found(
             position_id=position_id,
             move=tree.best_move.uci(),
-            value=tree.value,
             line=_uci(tree.line()),
             lines={
                 rule.horizon: _line_rows(position_id, examine_tree(tree, rule), rule.horizon) for rule in task.rules

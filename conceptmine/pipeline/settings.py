@@ -94,11 +94,7 @@ def network_path(path_or_name: str) -> Path:
     Raises:
         NetworkFormatError: there is neither.
     """
-    return _load(path_or_name).path or Path(path_or_name)
-
-
-def _load(path_or_name: str) -> Agent:
-    return load_agent(path_or_name)
+    return load_agent(path_or_name).path or Path(path_or_name)
 
 
 def default_layers(agent: Agent) -> tuple[str, ...]:
@@ -137,8 +133,8 @@ def checked_settings(
         raise InputError(f"--seed is {seed}: give a whole number from 0 up.")
     if agent is not None and weaker is None:
         raise InputError("--agent needs --weaker beside it: name a weaker network to disagree with.")
-    strong = _load(agent or DEFAULT_AGENT)
-    weak = _load(weaker or DEFAULT_WEAKER)
+    strong = load_agent(agent or DEFAULT_AGENT)
+    weak = load_agent(weaker or DEFAULT_WEAKER)
     if strong.sha256 == weak.sha256:
         raise InputError("--agent and --weaker are the same network: they can never disagree, so name another one.")
     chosen = tuple(name for name in (layers or "").split(",") if name) or default_layers(strong)
@@ -151,7 +147,7 @@ def checked_settings(
     if not ladder:
         ladder = tuple(shipped_ladder()) if agent is None else (str(weaker),)
     for student in ladder:
-        _load(student)
+        load_agent(student)
     return MiningSettings(
         agent=str(agent or DEFAULT_AGENT),
         weaker=str(weaker or DEFAULT_WEAKER),

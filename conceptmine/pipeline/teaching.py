@@ -70,7 +70,7 @@ class _Shown:
 
     prototypes: Prototypes
     split: Split
-    passing: NDArray[np.bool_]
+    barred: NDArray[np.bool_]
     own_games: NDArray[np.bool_]
 
 
@@ -171,7 +171,7 @@ def _show(
     return _Shown(
         prototypes=prototypes,
         split=split_by_game(prototypes.positions, pool.games, seed=context.settings.seed),
-        passing=margins > 0,
+        barred=~(margins <= 0),
         own_games=np.isin(pool.games, mined_from),
     )
 
@@ -179,7 +179,7 @@ def _show(
 def _lessons(pool: _Pool, shown: _Shown, seed: int) -> Lessons | str:
     """Prototypes, and random positions that pass none of the concept's tests; or why there are too few of those."""
     exam = np.isin(pool.keys, pool.keys[shown.split.test])
-    others = random_positions(shown.split, pool.games, shown.passing | shown.own_games | exam, seed=seed)
+    others = random_positions(shown.split, pool.games, shown.barred | shown.own_games | exam, seed=seed)
     if others.reason is not None:
         return others.reason
     return Lessons(
@@ -209,7 +209,7 @@ def _prototype_rows(context: RunContext, pool: _Pool, prepared: Mapping[str, _Sh
                     "split": "test" if place in tested else "train",
                     "score": score,
                     "best_move": records[position_id]["agent_move"],
-                    "line": best[position_id]["line"],
+                    "line": best[position_id],
                 }
             )
     return rows

@@ -125,7 +125,8 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     # The format stores raw memory: views with strides or foreign byte order would be stored wrongly.
     plain = {name: np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")) for name, array in arrays.items()}
     with atomic_path(path) as partial:
-        safetensors.numpy.save_file(plain, partial)
+        # Not `save_file`, which lets nobody but the owner read what it writes.
+        partial.write_bytes(safetensors.numpy.save(plain))
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

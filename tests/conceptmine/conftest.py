@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conceptmine.pipeline import MiningSettings, checked_settings
+from conceptmine.pipeline import MiningSettings, checked_settings, mine
 from engines.networks import NetworkConfig, NetworkInfo, ResidualNetwork, write_network
 
 _SHAPE = NetworkConfig(filters=8, blocks=1, se_channels=4, value_planes=4, value_hidden=16)
@@ -74,3 +74,11 @@ def tiny_settings(tiny_networks: Mapping[str, Path]) -> MiningSettings:
         permutations=19,
         flips=499,
     )
+
+
+@pytest.fixture(scope="session")
+def unbroken(tiny_settings: MiningSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a whole run with one worker, which many tests look at and none changes."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    mine(tiny_settings, folder)
+    return folder

@@ -23,7 +23,7 @@ from typing import Any
 
 MOMENTS = ("first file", "last record")
 """Stages are killed at these in turn: with their first file half in place, or with all of them there but unrecorded."""
-BUSY = "mining"
+BUSY = "puzzles"
 INTERRUPTED = "contrast"
 
 

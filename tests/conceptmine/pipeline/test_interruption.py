@@ -80,9 +80,14 @@ def test_busy_workers_bear_an_interrupt_and_end_with_a_killed_run(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert "Traceback" not in killed.stderr
     assert _ended(json.loads(note.read_text()))
-    assert read_manifest(folder).stages[list(STAGES).index("mining")].state == "pending"
+    pending = [stage.name for stage in read_manifest(folder).stages if stage.state == "pending"]
+    assert pending == ["puzzles", "report"]
 
-    assert resume(folder).arguments["workers"] == 2
+    # The rest alone: all that takes long has been done by two workers, and is compared with the work of one.
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["arguments"]["workers"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    resume(folder)
     assert tables(folder) == tables(unbroken)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from conceptmine.errors import InputError
 from conceptmine.pipeline import STAGES, MiningSettings, checked_settings, mine, resume
@@ -182,6 +184,15 @@ def begun(tiny_settings: MiningSettings, tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_interrupted_run_keeps_its_folder(begun: Path) -> None:
     assert (begun / "manifest.json").is_file()
+
+
+def test_other_versions_than_at_the_start_are_told(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in STAGES:
+        monkeypatch.setitem(STAGES, name, lambda _: StageResult({}))  # type: ignore[arg-type]
+    _edit(begun, lambda manifest: manifest["versions"].update(numpy="0.9"))
+    told = StringIO()
+    resume(begun, console=Console(file=told, width=200))
+    assert "numpy was 0.9 when the run began and is " in told.getvalue()
 
 
 def test_a_run_with_other_stages_is_not_resumed(begun: Path) -> None:
