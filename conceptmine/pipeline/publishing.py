@@ -23,7 +23,7 @@ from conceptmine.runfolder import schemas
 from engines.search import search
 
 _VERIFY_FACTOR = 4  # a puzzle's move must still be best with four times the simulations
-_BOARDS_A_TASK = 16
+_BOARDS_A_TASK = 4  # puzzles are proposed a few at a time
 
 CONCEPTS = pa.schema(
     [

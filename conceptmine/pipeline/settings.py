@@ -60,7 +60,7 @@ class MiningSettings:
     taught: int = 12
     seeds: tuple[int, ...] = (0, 1, 2)
     prototype_share: float = 0.1
-    corpus_positions: int = 1024
+    corpus_positions: int = 800
     permutations: int = 99
     flips: int = 19_999
 

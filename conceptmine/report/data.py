@@ -78,6 +78,7 @@ class Concept:
     root_position_ids: tuple[str, ...]
     student: str
     student_agreement: float | None
+    student_rule_met: bool | None
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def _concept(row: Row) -> Concept:
         root_position_ids=tuple(text(row, "root_position_ids").split()),
         student=text(row, "student"),
         student_agreement=number(row, "student_agreement"),
+        student_rule_met=flag(row, "student_rule_met"),
     )
 
 

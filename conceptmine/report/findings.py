@@ -100,14 +100,13 @@ def headline(counts: Counts, *, null_run: bool) -> Headline:
         return Headline(
             survived,
             (
-                "Not one of them orders good and bad lines in unseen games better than chance would.",
+                "None was shown to order good and bad lines in unseen games better than chance would.",
                 "Every one fits the positions it was mined from, as any direction in so large a layer can be made to; "
                 "that is why the test on unseen games comes first.",
             ),
         )
     held = f"{_hold(counts.supported)} in games never used for mining"
-    expected = max(1, round(FALSE_DISCOVERY_RATE * counts.supported))
-    caution = f"at a false discovery rate of 5 %, about {expected} of these may still be luck"
+    caution = f"on average up to {percent(FALSE_DISCOVERY_RATE, 0)} of such a list may be luck"
     if counts.taught == 0:
         return Headline(
             f"{grouped(counts.supported)} {of} passed the one filter that was run.",
@@ -121,26 +120,27 @@ def headline(counts: Counts, *, null_run: bool) -> Headline:
         return Headline(
             survived,
             (
-                f"{held}; {caution}. {taught} taught to a weaker student, and none helped it on unseen positions more "
-                "than random positions did.",
-                "So the run found directions that mean something to the network, and nothing it could pass on.",
+                f"{held}; {caution}. {taught} taught to a weaker student, and none was shown to help it on unseen "
+                "positions more than random positions did.",
+                "So directions held up in unseen games, but none was shown to be teachable; small gains can be missed.",
             ),
         )
     if counts.novelty_tested == 0:
         return Headline(
             f"{grouped(counts.teachable)} {of} passed the filters that were run.",
             (
-                f"{held}, and {grouped(counts.teachable)} of these can be taught to a weaker student.",
-                "Novelty was not tested, so nothing here is shown to lie outside human play.",
+                f"{held}, and {grouped(counts.teachable)} of these passed the teaching test.",
+                "Novelty was not tested, so nothing here is shown to be better explained by the machine's games than "
+                "by the human ones.",
             ),
         )
     if counts.novel == 0:
         return Headline(
             survived,
             (
-                f"{held}, and {grouped(counts.teachable)} of these can be taught to a weaker student. None is "
-                "explained better by the machine's games than by human games.",
-                "So what was found is real and can be passed on, but nothing shows that people do not already have it.",
+                f"{held}, and {grouped(counts.teachable)} of these passed the teaching test. None passed the novelty "
+                "test.",
+                "So what was found held up, but nothing shows that people do not already have it.",
             ),
         )
     share = percent(counts.novel / n)
@@ -257,7 +257,7 @@ def funnel(counts: Counts) -> list[Step]:
         ),
         Step(
             "Novel",
-            "beyond the human games?",
+            "better explained by the machine's games?",
             counts.novel if tested else None,
             counts.novel / n,
             _removed(counts.teachable, counts.novel) if tested else "not tested",
@@ -292,7 +292,8 @@ def account(concept: Concept) -> list[str]:
         )
     if concept.human_likelihood is not None:
         sentences.append(
-            f"People are expected to play the agent's move {percent(concept.human_likelihood, 0)} of the time."
+            "A small network that imitates people gives the agent's move "
+            f"{percent(concept.human_likelihood, 0)} (mean over the prototypes)."
         )
     return sentences
 

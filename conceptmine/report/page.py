@@ -26,8 +26,10 @@ TABLE_ROWS = 200
 def build_report(run_dir: Path) -> Path:
     """Write `report.html` into a run folder and return its path.
 
-    The page is one file with everything in it (style, boards, plots), needs no network, and is the same byte for byte
-    for the same tables. Tables that are missing or empty are told as such. The file appears whole or not at all.
+    The page is one file with everything in it (style, boards, plots) and needs no network. Besides the tables it shows
+    the manifest, with the wall time of each stage and the paths of the inputs: the same folder gives the same bytes,
+    and the page of a resumed run differs from that of an unbroken one in the times. Tables that are missing or empty
+    are told as such. The file appears whole or not at all.
 
     Raises InputError if the folder is no run folder or one of its tables cannot be read.
     """

@@ -17,6 +17,7 @@ from conceptmine.report.wording import (
     NOT_KNOWN,
     decimal,
     duration,
+    file_name,
     grouped,
     listed,
     percent,
@@ -197,21 +198,21 @@ COLUMNS = (
     Column(
         "Novelty",
         "The lowest S over all k: above zero, the machine's games explain the direction better than human games at "
-        "every size of basis.",
+        "every k tried (from 8 up).",
         True,
         lambda c: small(c.novelty_min),
         lambda c: c.novelty_min,
     ),
     Column(
         "Nov. p",
-        "How often two halves of the same games differ as much as machine and human games do.",
+        "How often the lowest S is as high when all games of both sides are dealt at random into two piles.",
         True,
         lambda c: probability(c.novelty_null_p),
         lambda c: c.novelty_null_p,
     ),
     Column(
         "Human",
-        "How likely a network trained on human games holds the agent's moves in the concept's positions.",
+        "How likely a small network that imitates people holds the agent's moves in the concept's positions.",
         True,
         lambda c: percent(c.human_likelihood, 0),
         lambda c: c.human_likelihood,
@@ -236,8 +237,8 @@ def cards(run: RunData, limit: int) -> list[Card]:
     return [_card(run, concept, index) for index, concept in enumerate(run.concepts[:limit])]
 
 
-def facts(run: RunData) -> list[tuple[str, str]]:
-    """What was run, in a dozen short lines."""
+def facts(run: RunData) -> list[tuple[str, str, str]]:
+    """What was run, in a dozen short lines: (name, value, the whole paths where the value is short for them)."""
     arguments = run.manifest.arguments
     seconds = [stage.seconds for stage in run.manifest.stages if stage.seconds is not None]
     games = ", ".join(f"{grouped(count)} {corpus}" for corpus, count in run.games.items())
@@ -247,18 +248,18 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         else several(run.roots, "root") + (f", {grouped(run.pool)} in the pool" if run.pool else "")
     )
     lines = [
-        ("Agent", _argument(arguments.get("agent")) or ("the shipped network" if arguments else "")),
-        ("Weaker agent", _argument(arguments.get("weaker"))),
-        ("Students", _argument(arguments.get("students"))),
-        ("Games", games),
-        ("Human games", _argument(arguments.get("human"))),
-        ("Positions", roots),
-        ("Search", _search(arguments.get("simulations"))),
-        ("Layers", _argument(arguments.get("layers"))),
-        ("Seed", _argument(arguments.get("seed")) or run.manifest.seed or ""),
-        ("Time", duration(sum(seconds)) if seconds else ""),
+        ("Agent", *_files(arguments.get("agent") or ("the shipped network" if arguments else ""))),
+        ("Weaker agent", *_files(arguments.get("weaker"))),
+        ("Students", *_files(arguments.get("students"))),
+        ("Games", games, ""),
+        ("Human games", *_files(arguments.get("human"))),
+        ("Positions", roots, ""),
+        ("Search", _search(arguments.get("simulations")), ""),
+        ("Layers", _argument(arguments.get("layers")), ""),
+        ("Seed", _argument(arguments.get("seed")) or run.manifest.seed or "", ""),
+        ("Time", duration(sum(seconds)) if seconds else "", ""),
     ]
-    return [(name, value) for name, value in lines if value]
+    return [(name, value, paths) for name, value, paths in lines if value]
 
 
 def arguments(manifest: Manifest) -> list[tuple[str, str]]:
@@ -279,9 +280,9 @@ def stages(manifest: Manifest) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def inputs(manifest: Manifest) -> list[tuple[str, str, str]]:
-    """(role, path, SHA-256) of each input."""
-    return [(text(item, "role"), text(item, "path"), text(item, "sha256")) for item in manifest.inputs]
+def inputs(manifest: Manifest) -> list[tuple[str, str, str, str]]:
+    """(role, name, the whole path where the name is short for it, SHA-256) of each input."""
+    return [(text(item, "role"), *_files(text(item, "path")), text(item, "sha256")) for item in manifest.inputs]
 
 
 def versions(manifest: Manifest) -> str:
@@ -398,7 +399,9 @@ def _teaching_note(concept: Concept) -> str:
         if concept.student_agreement is None
         else f" (agrees with the agent {percent(concept.student_agreement)} untaught)"
     )
-    return f"student: {concept.student}{agreement}" if concept.student else ""
+    # Not known is not the same as not met: older tables have no such column.
+    rule = "; no network of the ladder met the 20 % rule" if concept.student_rule_met is False else ""
+    return f"student: {concept.student}{agreement}{rule}" if concept.student else ""
 
 
 def _novelty_note(concept: Concept) -> str:
@@ -525,6 +528,18 @@ def _order(value: float | str | None) -> str:
 
 def _search(simulations: Any) -> str:
     return "" if simulations is None else f"{_argument(simulations)} simulations a position"
+
+
+def _files(value: Any) -> tuple[str, str]:
+    """The names of one or more files, and their paths as they were given unless these say no more."""
+    given = _argument(value)
+    if isinstance(value, str):
+        shown = file_name(value)
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        shown = listed([file_name(item) for item in value])
+    else:
+        shown = given
+    return shown, "" if shown == given else given
 
 
 def _argument(value: Any) -> str:

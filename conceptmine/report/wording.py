@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 MINUS = "−"
 """A true minus sign, as wide as a plus."""
@@ -85,6 +86,11 @@ def grouped(value: float | None) -> str:
 def several(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun: "1 candidate", "412 candidates"."""
     return f"{grouped(count)} {one if count == 1 else many or one + 's'}"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, without the ending of a network file; a plain name stays as it is."""
+    return PurePath(path).name.removesuffix(".pb.gz")
 
 
 def listed(words: Sequence[str]) -> str:

@@ -253,6 +253,7 @@ def _concepts(
         p = rng.choice((1, 2, 4)) / 2001 if good else rng.uniform(0.002, 1)
         satisfied = rng.uniform(0.555, 0.66) if good else rng.gauss(0.5, 0.028)
         tried = index < taught
+        rule_met = index % 4 != 3
         gain = rng.uniform(0.05, 0.16) if index < teachable else rng.uniform(-0.05, 0.03)
         horizon = (5, 10)[index % 2]
         rows.append(
@@ -287,7 +288,8 @@ def _concepts(
                 "root_position_ids": " ".join(row["position_id"] for row in chosen),
                 "status": "optimal",
                 "student": "conceptmine-small-early" if tried else None,
-                "student_agreement": rng.uniform(0.1, 0.2) if tried else None,
+                "student_agreement": rng.uniform(0.1, 0.2) + (0.0 if rule_met else 0.1) if tried else None,
+                "student_rule_met": rule_met if tried else None,
             }
         )
     return rows
@@ -390,6 +392,7 @@ EXTRA_COLUMNS = pa.schema(
         ("status", pa.string()),
         ("student", pa.string()),
         ("student_agreement", pa.float64()),
+        ("student_rule_met", pa.bool_()),
     ]
 )
 SCHEMAS = {

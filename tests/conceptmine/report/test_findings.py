@@ -24,13 +24,13 @@ def manifest(**arguments: object) -> Manifest:
     [
         (ALL, "2 of 412 candidates survived every filter.", "These 2 (0.5\u202f%) order good and bad lines"),
         (replace(ALL, novel=1), "1 of 412 candidates survived every filter.", "This one (0.2\u202f%) orders good"),
-        (replace(ALL, novel=0), "0 of 412 candidates survived every filter.", "None is explained better"),
+        (replace(ALL, novel=0), "0 of 412 candidates survived every filter.", "None passed the novelty test."),
         (
             replace(ALL, novel=0, novelty_tested=0),
             "3 of 412 candidates passed the filters that",
             "Novelty was not tested",
         ),
-        (replace(ALL, teachable=0, novel=0), "0 of 412 candidates survived every filter.", "none helped it on unseen"),
+        (replace(ALL, teachable=0, novel=0), "0 of 412 candidates survived every filter.", "none was shown to help it"),
         (
             replace(ALL, teachable=0, novel=0, taught=0, taught_supported=0, novelty_tested=0),
             "15 of 412 candidates passed the one filter that was run.",
@@ -39,7 +39,7 @@ def manifest(**arguments: object) -> Manifest:
         (
             replace(ALL, supported=0, teachable=0, novel=0, taught=0, taught_supported=0, novelty_tested=0),
             "0 of 412 candidates survived every filter.",
-            "Not one of them orders good and bad lines in unseen games better than chance",
+            "None was shown to order good and bad lines in unseen games better than chance",
         ),
         (findings.Counts(0, 0, 0, 0, 0, 0, 0), "This run produced no candidate concepts.", "there was nothing to test"),
     ],
@@ -62,7 +62,8 @@ def test_survivors_of_a_null_run_are_called_false_alarms() -> None:
 
 def test_expected_false_discoveries_are_stated() -> None:
     counts = replace(ALL, supported=100, teachable=0, novel=0)
-    assert "about 5 of these may still be luck" in findings.headline(counts, null_run=False).meaning[0]
+    meaning = findings.headline(counts, null_run=False).meaning
+    assert "on average up to 5\u202f% of such a list may be luck" in meaning[0]
 
 
 def test_funnel_says_what_was_never_taught() -> None:
@@ -149,6 +150,12 @@ def test_account_of_a_concept_below_the_value_head(full_run: Path) -> None:
     assert "which is less" in " ".join(findings.account(concept))
     equal = replace(concept, value_baseline=0.6)
     assert "no more than “this line is better”" in " ".join(findings.account(equal))
+
+
+def test_the_judge_of_human_play_is_called_a_network(full_run: Path) -> None:
+    words = " ".join(findings.account(replace(read_run(full_run, detailed=1).concepts[0], human_likelihood=0.12)))
+    assert "A small network that imitates people gives the agent's move 12\u202f% (mean over the prototypes)." in words
+    assert "People are" not in words
 
 
 def test_account_of_a_loss_is_not_told_as_a_gain(full_run: Path) -> None:

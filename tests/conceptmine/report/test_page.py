@@ -141,6 +141,39 @@ def test_it_says_what_was_run(page: Page) -> None:
         assert words in page.text, words
 
 
+def test_files_go_by_their_names_and_keep_their_paths_in_the_title(run: Path) -> None:
+    change_manifest(
+        run,
+        arguments={"agent": "/nets/BT4.pb.gz", "students": ["a/old.pb.gz", "ladder-01"], "human": "games/club.pgn.zst"},
+        inputs={"agent": {"path": "/nets/BT4.pb.gz", "sha256": "9f2c" * 16}},
+    )
+    page = rebuilt(run)
+    for words in ("Agent BT4 Students old and ladder-01", "Human games club.pgn.zst", "Inputs agent BT4 SHA-256"):
+        assert words in page.text, words
+    titles = {(tag, value) for tag, name, value in page.attributes if name == "title"}
+    assert {
+        ("dd", "/nets/BT4.pb.gz"),
+        ("dt", "/nets/BT4.pb.gz"),
+        ("dd", "a/old.pb.gz and ladder-01"),
+        ("dd", "games/club.pgn.zst"),
+    } <= titles
+
+
+def test_a_plain_name_needs_no_title(html: str) -> None:
+    assert "<dt>Agent</dt><dd>conceptmine-small</dd>" in html
+
+
+def test_a_student_taken_against_the_rule_is_told(run: Path) -> None:
+    words = "no network of the ladder met the 20 % rule"
+    assert rebuilt(run).text.count(words) == 2  # the fourth and the eighth of the eight taught
+    for unknown in (True, None):
+        change(run, "concepts", "student_rule_met", unknown)
+        assert words not in rebuilt(run).text
+    old = pq.read_table(run / "concepts.parquet")
+    pq.write_table(old.drop_columns(["student_rule_met"]), run / "concepts.parquet")
+    assert words not in rebuilt(run).text
+
+
 def test_it_warns_that_the_shipped_agent_is_small(page: Page, run: Path) -> None:
     assert "It cannot show knowledge beyond human play" in page.text
     change_manifest(run, arguments={"agent": "/networks/BT4.pb.gz"})
@@ -175,7 +208,7 @@ def test_the_best_twelve_have_cards_with_boards_and_plots(html: str, page: Page)
 def test_a_card_tells_its_numbers_in_sentences(page: Page) -> None:
     assert re.search(r"In unseen games it orders \d\d\.\d % of line pairs correctly \(mean over \d+ roots\)", page.text)
     assert re.search(r"agrees with the agent \d+\.\d points more often than one taught on random positions", page.text)
-    assert re.search(r"expected to play the agent's move \d+ % of the time", page.text)
+    assert re.search(r"A small network that imitates people gives the agent's move \d+ %", page.text)
     assert "so much of this may be no more than “this line is better”" in page.text
 
 

@@ -37,6 +37,9 @@ THIN = "\u202f"
         (wording.listed([]), ""),
         (wording.listed(["a", "b", "c"]), "a, b and c"),
         (wording.decimal(18.64), "18.6"),
+        (wording.file_name("/nets/maia-1900.pb.gz"), "maia-1900"),
+        (wording.file_name("games/club.pgn.zst"), "club.pgn.zst"),
+        (wording.file_name("ladder-final"), "ladder-final"),
     ],
 )
 def test_wording(found: str, expected: str) -> None:
