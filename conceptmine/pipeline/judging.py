@@ -62,7 +62,8 @@ def judge_candidates(context: RunContext) -> StageResult:
     plies: list[dict[str, Any]] = []
     controls: list[dict[str, Any]] = []
     fewest_roots = len(pairs.positions)
-    detectable = []
+    # Of the tests with most roots: how many there were, and the planted satisfaction that would have been found.
+    most_roots, detectable = 0, float("nan")
     for horizon in settings.horizons:
         for players in PLAYERS:
             rows = np.flatnonzero(pairs.of(horizon, players) & tested[pairs.position])
@@ -98,9 +99,11 @@ def judge_candidates(context: RunContext) -> StageResult:
                 counts = held_out(differences(store, layer, pairs, rows), roots, oriented, plies=at_ply)
                 null = _null(counts, flips, settings.seed)
                 fewest_roots = min(fewest_roots, len(counts.roots))
-                # One row a root: rows of a root mostly stand and fall together.
-                alone = np.ones(len(counts.roots), dtype=np.int64)
-                detectable.append(detectable_satisfaction(alone, tests=len(candidates), flips=flips))
+                if len(counts.roots) > most_roots:
+                    most_roots = len(counts.roots)
+                    # One row a root: rows of a root mostly stand and fall together.
+                    alone = np.ones(most_roots, dtype=np.int64)
+                    detectable = detectable_satisfaction(alone, tests=len(candidates), flips=flips)
                 for i, row in enumerate(chosen):
                     evidence[row["concept_id"]] = {
                         "concept_id": row["concept_id"],
@@ -129,11 +132,16 @@ def judge_candidates(context: RunContext) -> StageResult:
     context.folder.write_table("heldout_plies", plies, schemas.HELDOUT_PLIES)
     context.folder.write_table("controls", controls, schemas.CONTROLS)
     supported = int(np.sum(q <= SUPPORT_LEVEL))
-    settled = {"tested": len(evidence), "heldout_roots_fewest": fewest_roots, "supported": supported}
-    if np.isfinite(detectable).all():
+    settled = {
+        "tested": len(evidence),
+        "heldout_roots_fewest": fewest_roots,
+        "heldout_roots_most": most_roots,
+        "supported": supported,
+    }
+    if np.isfinite(detectable):
         # Power, in per cent: the planted satisfaction that four in five such runs would have found. Left out where not
         # even a perfect concept would have been.
-        settled["detectable_satisfaction_percent"] = round(100 * max(detectable))
+        settled["detectable_satisfaction_percent"] = round(100 * detectable)
     return StageResult(settled, {"supported": supported})
 
 
