@@ -3,12 +3,14 @@
 A concept stands above every concept that got less far through the filters (supported, then teachable, then novel).
 Among those that got equally far the score decides::
 
-    score = 2 · max(0, held-out satisfaction − its null)    in [0, 1]: its share of the possible excess over chance
+    score = 2 · max(0, held-out satisfaction − null_high)   in [0, 1]: what it shows beyond the null's upper quantile
           + max(0, lower end of the teaching interval)      in [0, 1]: what a student gains at the least
           + max(0, novelty_min)                             in [0, 1]: what the machine's basis explains, and not ours
           + (1 − human likelihood) / 4                      in [0, ¼]: what people would not play
 
-A part that was not measured adds nothing.  Equal scores are ordered by p-value, then by identifier.
+The quantile (97.5 %) and not the mean of the null is what counts, so that a concept tested on a handful of roots, where
+chance reaches far, does not stand above one tested on a hundred.  A part that was not measured adds nothing.  Equal
+scores are ordered by p-value, then by identifier.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def filters_passed(row: Mapping[str, Any], *, support_level: float, novelty_leve
 
 def concept_score(row: Mapping[str, Any]) -> float:
     """The score of the module's formula, in [0, 3.25]."""
-    satisfaction, null = row["heldout_satisfaction"], row["heldout_null"]
+    satisfaction, null = row["heldout_satisfaction"], row["heldout_null_high"]
     excess = 0.0 if satisfaction is None or null is None else 2 * max(0.0, satisfaction - null)
     teaching = max(0.0, row["teach_ci_low"] or 0.0)
     novelty = max(0.0, row["novelty_min"] or 0.0)

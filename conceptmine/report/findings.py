@@ -194,6 +194,11 @@ def is_shipped_agent(manifest: Manifest) -> bool:
     return path.name == str(agent) and not path.suffix
 
 
+def has_sampled_humans(manifest: Manifest) -> bool:
+    """Whether the human games were sampled from a network that imitates people: no file of games was named."""
+    return bool(manifest.arguments) and not manifest.arguments.get("human")
+
+
 def reach(run: RunData, counts: Counts) -> str | None:
     """What the run could have found at best: the satisfaction at which a lone real concept would have been noticed."""
     roots = [concept.heldout_roots for concept in run.concepts if concept.heldout_roots]

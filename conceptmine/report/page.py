@@ -59,6 +59,7 @@ def render(run: RunData, *, has_puzzles: bool) -> str:
             headline=findings.headline(counts, null_run=findings.is_null_run(run.manifest)),
             reach=findings.reach(run, counts),
             warnings=findings.warnings(run.manifest),
+            sampled_humans=findings.has_sampled_humans(run.manifest),
             shipped=findings.is_shipped_agent(run.manifest),
             funnel=findings.funnel(counts),
             facts=view.facts(run),

@@ -252,7 +252,7 @@ def facts(run: RunData) -> list[tuple[str, str, str]]:
         ("Weaker agent", *_files(arguments.get("weaker"))),
         ("Students", *_files(arguments.get("students"))),
         ("Games", games, ""),
-        ("Human games", *_files(arguments.get("human"))),
+        ("Human games", *_files(arguments.get("human") or ("sampled from an imitation network" if arguments else ""))),
         ("Positions", roots, ""),
         ("Search", _search(arguments.get("simulations")), ""),
         ("Layers", _argument(arguments.get("layers")), ""),

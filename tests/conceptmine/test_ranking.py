@@ -16,7 +16,7 @@ BLANK: dict[str, Any] = {
     "null_p": None,
     "q_value": None,
     "heldout_satisfaction": None,
-    "heldout_null": None,
+    "heldout_null_high": None,
     "teach_ci_low": None,
     "novelty_min": None,
     "novelty_null_p": None,
@@ -67,7 +67,7 @@ def test_a_filter_counts_only_behind_those_before_it() -> None:
 
 def test_the_score_is_the_sum_of_its_four_parts() -> None:
     parts = {
-        "satisfaction": ({"heldout_satisfaction": 0.8, "heldout_null": 0.45}, 0.7),
+        "satisfaction": ({"heldout_satisfaction": 0.8, "heldout_null_high": 0.45}, 0.7),
         "teaching": ({"teach_ci_low": 0.12}, 0.12),
         "novelty": ({"novelty_min": 0.3}, 0.3),
         "likelihood": ({"human_likelihood": 0.2}, 0.2),
@@ -78,18 +78,26 @@ def test_the_score_is_the_sum_of_its_four_parts() -> None:
     assert concept_score(row(**together)) == pytest.approx(sum(expected for _, expected in parts.values()))
 
 
+def test_a_single_root_that_comes_out_right_is_no_evidence() -> None:
+    lucky = row(heldout_satisfaction=1.0, heldout_null_high=1.0)
+    solid = row(heldout_satisfaction=0.66, heldout_null_high=0.6)
+    assert concept_score(lucky) == 0 < concept_score(solid)
+
+
 def test_no_part_of_the_score_is_negative() -> None:
-    low = row(heldout_satisfaction=0.1, heldout_null=0.5, teach_ci_low=-0.4, novelty_min=-0.6, human_likelihood=1.0)
+    low = row(
+        heldout_satisfaction=0.1, heldout_null_high=0.5, teach_ci_low=-0.4, novelty_min=-0.6, human_likelihood=1.0
+    )
     assert concept_score(low) == 0
 
 
 def test_a_filter_passed_outweighs_any_score() -> None:
-    supported = row(concept_id="a", q_value=0.01, heldout_satisfaction=0.5, heldout_null=0.5)
+    supported = row(concept_id="a", q_value=0.01, heldout_satisfaction=0.5, heldout_null_high=0.5)
     strong = row(
         concept_id="b",
         q_value=0.2,
         heldout_satisfaction=1.0,
-        heldout_null=0.5,
+        heldout_null_high=0.5,
         teach_ci_low=1.0,
         novelty_min=1.0,
         novelty_null_p=0.01,
@@ -117,7 +125,7 @@ measured_rows = st.fixed_dictionaries(
         "null_p": st.none() | share,
         "q_value": st.none() | share,
         "heldout_satisfaction": st.none() | share,
-        "heldout_null": st.none() | share,
+        "heldout_null_high": st.none() | share,
         "teach_ci_low": st.none() | signed,
         "novelty_min": st.none() | signed,
         "novelty_null_p": st.none() | share,
@@ -147,6 +155,6 @@ def test_who_passes_more_filters_or_as_many_with_a_higher_score_stands_first(fir
 @given(measured_rows)
 def test_scores_keep_to_their_range(values: Any) -> None:
     # A satisfaction and its null that belong together differ by a half at most.
-    if values["heldout_satisfaction"] is not None and values["heldout_null"] is not None:
-        values |= {"heldout_null": max(values["heldout_null"], values["heldout_satisfaction"] - 0.5)}
+    if values["heldout_satisfaction"] is not None and values["heldout_null_high"] is not None:
+        values |= {"heldout_null_high": max(values["heldout_null_high"], values["heldout_satisfaction"] - 0.5)}
     assert 0 <= concept_score(row(**values)) <= 3.25

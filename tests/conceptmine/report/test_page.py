@@ -180,6 +180,14 @@ def test_it_warns_that_the_shipped_agent_is_small(page: Page, run: Path) -> None
     assert "It cannot show knowledge beyond human play" not in rebuilt(run).text
 
 
+def test_it_says_when_no_person_played_the_human_games(page: Page, run: Path) -> None:
+    assert "No person played them" not in page.text
+    change_manifest(run, arguments={"agent": "/networks/BT4.pb.gz", "human": None})
+    without = rebuilt(run).text
+    assert "No person played them" in without
+    assert "Human games sampled from an imitation network" in without
+
+
 def test_every_column_of_the_ranking_is_explained(html: str) -> None:
     heads = re.findall(r'<th scope="col"[^>]* title="([^"]+)">([^<]+)</th>', html)
     assert [head for _, head in heads][:4] == ["Rank", "Concept", "Passed", "Layer"]
