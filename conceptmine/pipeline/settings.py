@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from conceptmine.errors import InputError
-from engines.networks import Agent, NetworkFormatError, load_agent, shipped_agents
+from engines.networks import Agent, load_agent, shipped_agents
 
 DEFAULT_AGENT = "ladder-final"
 DEFAULT_WEAKER = "ladder-weaker"
@@ -167,7 +167,7 @@ def checked_settings(
 
 def shipped_ladder() -> list[str]:
     """The shipped checkpoints below the default agent, weakest first."""
-    return [name for name in shipped_agents() if name.startswith("ladder-") and name not in (DEFAULT_AGENT,)]
+    return [name for name in shipped_agents() if name.startswith("ladder-") and name != DEFAULT_AGENT]
 
 
 __all__ = [
@@ -176,7 +176,6 @@ __all__ = [
     "HUMAN_NETWORK",
     "SUPPORT_LEVEL",
     "MiningSettings",
-    "NetworkFormatError",
     "checked_settings",
     "default_layers",
     "network_path",

@@ -66,7 +66,12 @@ class _Pool:
 
 @dataclass(frozen=True)
 class _Shown:
-    """One concept's prototypes and their split; bool [pool]: what passes its criterion, what is of its own games."""
+    """One concept's prototypes and their split, and two bool [pool] masks.
+
+    ``barred``: what passes the concept's criterion, or has no lines to apply it to; the control's positions then
+    differ from the prototypes in the concept, not in having a sharp choice. ``own_games``: what is of the games it was
+    mined from.
+    """
 
     prototypes: Prototypes
     split: Split
