@@ -10,6 +10,7 @@ from typing import Any
 
 from engines.search.limits import Limit, Nodes, Seconds, Simulations
 from engines.search.run import search
+from engines.search.searcher import Searcher
 from engines.search.settings import PRESETS, SearchSettings
 from engines.search.tree import Edge, Node, Tree
 
@@ -20,6 +21,7 @@ __all__ = [
     "Node",
     "Nodes",
     "SearchSettings",
+    "Searcher",
     "Seconds",
     "Simulations",
     "Tree",

@@ -1,0 +1,180 @@
+"""One game's search, kept from move to move: what an engine that plays or analyses needs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import chess
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.chess.position import encode_move, game_rows
+from engines.search.cutting import keep_below
+from engines.search.forest import BYTES_PER_NODE, OPEN, Forest
+from engines.search.growing import Evaluator, Grower, Helpers
+from engines.search.limits import LARGEST, Limit, budget_of
+from engines.search.run import check_boards, read_tree
+from engines.search.settings import settings_for
+from engines.search.tree import Tree
+
+_NODES_AT_FIRST = 4096
+_THE_TREE = np.zeros(1, dtype=np.int64)
+
+Watcher = Callable[[Tree, float], None]
+
+
+class Searcher:
+    """A tree that lives on while its game goes on.
+
+    ``preset``, ``seed`` and the settings are those of ``engines.search.search``.  ``threads``: how many threads the
+    leaves of a step are shared out to.  ``leaves``: how many leaves may be under way at a time; more make the network
+    faster and the search a little less exact, few threads need few.  ``megabytes``: memory that the tree may take.
+
+    One thread at a time may use it; a run is ended from outside through its ``stop``.
+
+    Raises ``ValueError`` for unknown presets or settings, and for numbers out of range.
+    """
+
+    def __init__(
+        self,
+        agent: Evaluator,
+        *,
+        preset: str = "lc0",
+        seed: int = 0,
+        threads: int = 1,
+        leaves: int = 8,
+        megabytes: int = 512,
+        **overrides: Any,
+    ) -> None:
+        for name, number, most in (("threads", threads, 1024), ("leaves", leaves, 1024), ("megabytes", megabytes, 2**20)):
+            if not isinstance(number, int) or not 1 <= number <= most:
+                raise ValueError(f"{name} is {number!r}: give a whole number from 1 to {most}")
+        self._agent, self._seed, self._leaves = agent, seed, leaves
+        self._settings = settings_for(preset, overrides)
+        self._most_nodes = max(megabytes * 2**20 // BYTES_PER_NODE, 2)
+        self._helpers = Helpers(threads)
+        self._board: chess.Board | None = None
+        self._rows: NDArray[np.uint64] | None = None
+        self._forest: Forest | None = None
+        self._restricted = False
+
+    def close(self) -> None:
+        """End the threads; the searcher is not used any more."""
+        self._helpers.dismiss()
+
+    def forget(self) -> None:
+        """Drop the tree and the game."""
+        self._board = self._rows = self._forest = None
+
+    def set_position(self, board: chess.Board) -> None:
+        """Search ``board`` from now on; the tree below it is kept where ``board`` goes on from the position before.
+
+        Trees are kept with the formula ``lc0`` alone: the noise and the schedule of the others belong to one root.
+        Raises as ``engines.search.search`` does for what is no board to search; the position before then stays.
+        """
+        check_boards([board])
+        rows = game_rows(board)
+        node = self._node_of(board, rows)
+        if node is None:
+            self._forest = None
+        elif node:
+            assert self._forest is not None
+            keep_below(self._forest, 0, node)
+        if self._forest is not None:
+            self._remember_history(self._forest, rows)
+        self._board, self._rows = board.copy(), rows
+
+    def run(
+        self,
+        limits: Limit | Iterable[Limit] | None = None,
+        *,
+        moves: Sequence[chess.Move] | None = None,
+        stop: threading.Event | None = None,
+        watch: Watcher | None = None,
+        watch_every: float = 0.5,
+    ) -> Tree:
+        """Search until the first of ``limits`` is reached (none: until ``stop`` is set or the memory is full).
+
+        ``moves`` restricts the root to some of its legal moves; such a tree starts anew and is not kept.  ``stop`` is
+        asked after every batch of the network.  ``watch`` is called with the tree so far and the seconds since the
+        start about every ``watch_every`` seconds, on this thread.  The root is always evaluated, so the result has a
+        ``best_move`` whatever the limits are.
+
+        Raises ``ValueError`` without a position, and when one of ``moves`` is not legal or there is none.
+        """
+        started = time.monotonic()
+        if self._board is None or self._rows is None:
+            raise ValueError("there is no position to search: call set_position first")
+        budget = budget_of(limits if limits is not None else ())
+        if moves is not None or self._restricted:
+            self._forest = None
+        if self._forest is None:
+            self._forest = self._planted(self._rows, moves)
+        self._restricted = moves is not None
+        forest = self._forest
+        forest.trees["limit"] = budget.simulations or LARGEST
+        forest.trees["node_limit"] = min(budget.nodes or LARGEST, self._most_nodes)
+        deadline = math.inf if budget.seconds is None else started + budget.seconds
+        reported = started
+
+        def done() -> bool:
+            nonlocal reported
+            now = time.monotonic()
+            if (stop is not None and stop.is_set()) or now >= deadline:
+                return True
+            return watch is not None and now - reported >= watch_every
+
+        grower = Grower(forest, self._agent, self._settings, self._helpers)
+        while True:
+            grower.grow(_THE_TREE, done)
+            now = time.monotonic()
+            finished = bool(forest.trees["done"][0] >= forest.trees["limit"][0])
+            finished |= bool(forest.trees["nodes"][0] >= forest.trees["node_limit"][0])
+            if finished or now >= deadline or (stop is not None and stop.is_set()):
+                return read_tree(forest, 0, self._board, self._settings)
+            reported = now
+            if watch is not None:
+                watch(read_tree(forest, 0, self._board, self._settings), now - started)
+
+    def _planted(self, rows: NDArray[np.uint64], moves: Sequence[chess.Move] | None) -> Forest:
+        assert self._board is not None
+        forest = Forest.allocate(1, _NODES_AT_FIRST, len(rows) + 64, self._leaves)
+        forest.plant(0, rows, LARGEST, self._seed)
+        if moves is not None:
+            for move in moves:
+                if not self._board.is_legal(move):
+                    raise ValueError(f"{move.uci()} is not a legal move of {self._board.fen()}")
+            if not moves:
+                raise ValueError("moves is empty: give at least one legal move, or None for all of them")
+            forest.restrict_root(0, [encode_move(self._board, move) for move in dict.fromkeys(moves)])
+        return forest
+
+    def _remember_history(self, forest: Forest, rows: NDArray[np.uint64]) -> None:
+        if len(rows) > forest.history.shape[1]:
+            forest.history = np.empty((1, 2 * len(rows), rows.shape[1]), dtype=np.uint64)
+            forest.repeated = np.zeros((1, 2 * len(rows)), dtype=np.uint8)
+        forest.set_history(0, rows)
+
+    def _node_of(self, board: chess.Board, rows: NDArray[np.uint64]) -> int | None:
+        """The node of ``board`` in the tree, None if it cannot serve as a root of the game ``rows``."""
+        forest, before = self._forest, self._rows
+        if forest is None or before is None or self._restricted or self._settings.formula != "lc0":
+            return None
+        if len(rows) < len(before) or not np.array_equal(rows[: len(before)], before):
+            return None
+        node = 0
+        for ply in range(len(before), len(rows)):
+            record = forest.nodes[0, node]
+            first = int(record["first_edge"])
+            children = forest.trials["child"][0, first : first + int(record["visited"])]
+            keys = forest.positions[0, children, -1] if len(children) else np.empty(0, dtype=np.uint64)
+            same = np.flatnonzero(keys == rows[ply, -1])
+            if not len(same):
+                return None
+            node = int(children[same[0]])
+        # A draw inside the tree has no moves there; as a root it is searched.
+        return node if forest.nodes[0, node]["terminal"] == OPEN else None
