@@ -57,8 +57,8 @@ from engines.compiled import kernel
 
 MAX_MOVES = 256  # 218 is the most any legal position has
 
-_SHORT_MOVE = np.uint64(4 | 6 << 6 | CASTLE_SHORT << 12)
-_LONG_MOVE = np.uint64(4 | 2 << 6 | CASTLE_LONG << 12)
+_SHORT_MOVE = np.uint64(4 | 7 << 6 | CASTLE_SHORT << 12)
+_LONG_MOVE = np.uint64(4 | 0 << 6 | CASTLE_LONG << 12)
 _F1_G1, _C1_D1, _B1_C1_D1 = np.uint64(0x60), np.uint64(0x0C), np.uint64(0x0E)
 _DOUBLE = np.uint64(DOUBLE_PUSH << 12)
 _PASSANT = np.uint64(EN_PASSANT << 12)

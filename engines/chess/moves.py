@@ -15,7 +15,10 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index"]
+from engines.chess.position import PROMOTE_BISHOP, PROMOTE_QUEEN
+from engines.compiled import kernel
+
+__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index", "policy_slot"]
 
 POLICY_SIZE: Final = 1858
 """Length of a policy vector."""
@@ -106,3 +109,12 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
     if index < 0:
         raise ValueError(f"The policy has no place for the move {move.uci()} on the board {board.fen()}.")
     return index
+
+
+@kernel
+def policy_slot(move: int | np.unsignedinteger) -> np.int64:
+    """Place in the policy vector of a kernel move (see ``position``), which also writes castling as king takes rook."""
+    source, target, kind = np.int64(move) & 63, (np.int64(move) >> 6) & 63, np.int64(move) >> 12
+    if PROMOTE_BISHOP <= kind <= PROMOTE_QUEEN:
+        return np.int64(PROMOTION_INDEX[PROMOTE_QUEEN - kind, source & 7, target & 7])
+    return np.int64(FROM_TO_INDEX[source, target])

@@ -52,7 +52,7 @@ from engines.compiled import kernel
 WORDS = 8
 OWN, PAWNS, KNIGHTS, DIAGONALS, ORTHOGONALS, KINGS, STATE, KEY = range(WORDS)
 
-# A move is from | to << 6 | kind << 12; promotion kinds carry the piece, castling is written king to target (e1g1).
+# A move is from | to << 6 | kind << 12; promotion kinds carry the piece, castling is the king taking its rook (e1h1).
 QUIET, DOUBLE_PUSH, EN_PASSANT, CASTLE_SHORT, CASTLE_LONG = 0, 1, 2, 3, 4
 PROMOTE_KNIGHT, PROMOTE_BISHOP, PROMOTE_ROOK, PROMOTE_QUEEN = 5, 6, 7, 8
 PROMOTION_KINDS = {
@@ -62,12 +62,12 @@ PROMOTION_KINDS = {
     chess.QUEEN: PROMOTE_QUEEN,
 }
 PROMOTION_PIECES = {kind: piece for piece, kind in PROMOTION_KINDS.items()}
+_CASTLING_TARGETS = {CASTLE_SHORT: chess.G1, CASTLE_LONG: chess.C1}
 
 _PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN, _KING, _EMPTY = range(7)
 _DOUBLE_PUSH, _EN_PASSANT, _CASTLE_SHORT, _CASTLE_LONG, _PROMOTE_KNIGHT = (np.uint64(k) for k in range(1, 6))
-_SHORT_ROOK_SQUARES = np.uint64(0xA0)  # h1 and f1
-_LONG_ROOK_SQUARES = np.uint64(0x09)  # a1 and d1
-_F1, _D1, _H1 = np.uint64(5), np.uint64(3), np.uint64(7)
+# Squares that king and rook castle to.
+_SHORT_KING, _SHORT_ROOK, _LONG_KING, _LONG_ROOK = (np.uint64(square) for square in (6, 5, 2, 3))
 
 _random = np.random.default_rng(20231011)
 PIECE_KEYS = _random.integers(0, 2**64, size=(2, 6, 64), dtype=np.uint64)  # [black?, piece, absolute square]
@@ -114,7 +114,7 @@ def make_move(rows, i, out, j, move):
     diagonals, orthogonals, kings = rows[i, DIAGONALS], rows[i, ORTHOGONALS], rows[i, KINGS]
     state, key = rows[i, STATE], rows[i, KEY]
     source, target, kind = move & U63, (move >> U6) & U63, (move >> U12) & U15
-    source_bit, target_bit = U1 << source, U1 << target
+    keep = ~(U1 << source | U1 << target)
     black = black_to_move(state)
     white = black ^ U1
     turn = black * U56  # squares are turned for Black; keys are for absolute squares
@@ -122,17 +122,25 @@ def make_move(rows, i, out, j, move):
     piece = piece_at(pawns, knights, diagonals, orthogonals, kings, source)
     captured = piece_at(pawns, knights, diagonals, orthogonals, kings, target)
     clock = min(halfmove_clock(state) + U1, U255)
-    if captured != _EMPTY:
-        key ^= PIECE_KEYS[white, captured, target ^ turn]
-        clock = U0
+    rook_bit = U0
+    kept = RIGHTS_KEPT[source] & RIGHTS_KEPT[target]
     key ^= PIECE_KEYS[black, piece, source ^ turn]
+    if captured != _EMPTY:
+        if kind in (_CASTLE_SHORT, _CASTLE_LONG):
+            rook_target = _SHORT_ROOK if kind == _CASTLE_SHORT else _LONG_ROOK
+            rook_bit = U1 << rook_target
+            key ^= PIECE_KEYS[black, _ROOK, target ^ turn] ^ PIECE_KEYS[black, _ROOK, rook_target ^ turn]
+            target = _SHORT_KING if kind == _CASTLE_SHORT else _LONG_KING
+        else:
+            key ^= PIECE_KEYS[white, captured, target ^ turn]
+            clock = U0
+    target_bit = U1 << target
 
-    keep = ~(source_bit | target_bit)
-    own = (own & ~source_bit) | target_bit
+    own = (own & keep) | target_bit | rook_bit
     pawns &= keep
     knights &= keep
     diagonals &= keep
-    orthogonals &= keep
+    orthogonals = (orthogonals & keep) | rook_bit
     kings &= keep
 
     old_passant = state & U63
@@ -157,14 +165,6 @@ def make_move(rows, i, out, j, move):
         knights |= target_bit
     elif piece == _KING:
         kings |= target_bit
-        if kind == _CASTLE_SHORT:
-            orthogonals ^= _SHORT_ROOK_SQUARES
-            own ^= _SHORT_ROOK_SQUARES
-            key ^= PIECE_KEYS[black, _ROOK, _H1 ^ turn] ^ PIECE_KEYS[black, _ROOK, _F1 ^ turn]
-        elif kind == _CASTLE_LONG:
-            orthogonals ^= _LONG_ROOK_SQUARES
-            own ^= _LONG_ROOK_SQUARES
-            key ^= PIECE_KEYS[black, _ROOK, U0 ^ turn] ^ PIECE_KEYS[black, _ROOK, _D1 ^ turn]
     else:
         if piece != _ROOK:
             diagonals |= target_bit
@@ -172,7 +172,7 @@ def make_move(rows, i, out, j, move):
             orthogonals |= target_bit
 
     rights = (state >> U6) & U15
-    kept = rights & RIGHTS_KEPT[source] & RIGHTS_KEPT[target]
+    kept &= rights
     kept_by_next = ((kept >> U2) | (kept << U2)) & U15
     if kept != rights:
         by_next = ((rights >> U2) | (rights << U2)) & U15
@@ -305,21 +305,29 @@ def game_rows(board: chess.Board) -> NDArray[np.uint64]:
 def encode_move(board: chess.Board, move: chess.Move) -> int:
     """The 16-bit move of a legal python-chess move on ``board`` (mover's view)."""
     turn = 0 if board.turn else 56
-    kind = QUIET
+    target, kind = move.to_square, QUIET
     if move.promotion:
         kind = PROMOTION_KINDS[move.promotion]
     elif board.is_castling(move):
-        short = board.is_kingside_castling(move)
+        short = target > move.from_square
         kind = CASTLE_SHORT if short else CASTLE_LONG
-        return (chess.E1 | (chess.G1 if short else chess.C1) << 6) | kind << 12
+        if not board.rooks & board.occupied_co[board.turn] & chess.BB_SQUARES[target]:
+            target = (chess.H1 if short else chess.A1) ^ turn
     elif board.is_en_passant(move):
         kind = EN_PASSANT
     elif board.piece_type_at(move.from_square) == chess.PAWN and abs(move.from_square - move.to_square) == 16:
         kind = DOUBLE_PUSH
-    return (move.from_square ^ turn) | (move.to_square ^ turn) << 6 | kind << 12
+    return (move.from_square ^ turn) | (target ^ turn) << 6 | kind << 12
 
 
-def decode_move(move: int, black: bool) -> chess.Move:
-    """The python-chess move of a 16-bit move; ``black`` says whose view it was written from."""
+def decode_move(move: int, black: bool, chess960: bool = False) -> chess.Move:
+    """The python-chess move of a 16-bit move; ``black`` says whose view it was written from.
+
+    Castling is spelt as boards of that kind spell it: king to its target (e1g1), or with ``chess960`` king to its rook
+    (e1h1).
+    """
     turn = 56 if black else 0
-    return chess.Move((move & 63) ^ turn, (move >> 6 & 63) ^ turn, PROMOTION_PIECES.get(move >> 12))
+    source, target, kind = move & 63, move >> 6 & 63, move >> 12
+    if not chess960 and kind in _CASTLING_TARGETS:
+        target = _CASTLING_TARGETS[kind]
+    return chess.Move(source ^ turn, target ^ turn, PROMOTION_PIECES.get(kind))

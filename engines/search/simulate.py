@@ -12,14 +12,10 @@ import numpy as np
 
 from engines.chess.bits import U12
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
-from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
+from engines.chess.moves import policy_slot
 from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
 from engines.chess.position import (
-    CASTLE_LONG,
-    CASTLE_SHORT,
     KEY,
-    PROMOTE_BISHOP,
-    PROMOTE_QUEEN,
     STATE,
     halfmove_clock,
     insufficient_material,
@@ -32,22 +28,7 @@ from engines.search.settings import GUMBEL, PUCT_ALPHAZERO
 
 WANTS_EVALUATION, FINISHED, OUT_OF_EDGES = 1, 0, -1
 
-_FROM_TO = np.ascontiguousarray(FROM_TO_INDEX)
-_PROMOTION = np.ascontiguousarray(PROMOTION_INDEX)
 _RULE_50_PLIES = 100
-
-
-@kernel
-def policy_slot(move):
-    """Index of a kernel move in the 1,858 policy outputs (castling is stored there as the king taking its rook)."""
-    source, target, kind = np.int64(move) & 63, (np.int64(move) >> 6) & 63, np.int64(move) >> 12
-    if PROMOTE_BISHOP <= kind <= PROMOTE_QUEEN:
-        return np.int64(_PROMOTION[PROMOTE_QUEEN - kind, source & 7, target & 7])
-    if kind == CASTLE_SHORT:
-        target = 7
-    elif kind == CASTLE_LONG:
-        target = 0
-    return np.int64(_FROM_TO[source, target])
 
 
 @kernel

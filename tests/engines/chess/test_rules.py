@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
-from engines.chess.moves import POLICY_MOVES, policy_index
+from engines.chess.moves import POLICY_MOVES, policy_index, policy_slot
 from engines.chess.planes import count_repetitions
 from engines.chess.position import (
     KEY,
@@ -25,7 +25,6 @@ from engines.chess.position import (
     insufficient_material,
     position_of,
 )
-from engines.search.simulate import policy_slot
 
 Games = Callable[[int, int, int], Iterator[chess.Board]]
 
@@ -205,4 +204,4 @@ def test_every_policy_move_is_reached_by_some_kernel_move() -> None:
         if origin[1] == "7":
             by_kind = [policy_slot(squares | kind << 12) for kind in (5, 6, 7, 8)]
             assert by_kind == [place[origin + target + piece] for piece in ("", "b", "r", "q")]
-    assert [policy_slot(4 | 6 << 6 | 3 << 12), policy_slot(4 | 2 << 6 | 4 << 12)] == [place["e1h1"], place["e1a1"]]
+    assert [policy_slot(4 | 7 << 6 | 3 << 12), policy_slot(4 | 0 << 6 | 4 << 12)] == [place["e1h1"], place["e1a1"]]
