@@ -81,10 +81,10 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
     """Give the place of `move`, played by the side to move of `board`, in the policy vector.
 
     Castling is accepted as python-chess writes it on a standard board (``e1g1``) and as the king taking its own rook
-    (``e1h1``).
+    (``e1h1``), which is how Chess960 boards write it.
 
     Args:
-        board: a standard chess board; it is only read.
+        board: a board of chess or Chess960; it is only read.
         move: a move of the side to move. Whether it is legal is not checked.
 
     Returns:
@@ -94,7 +94,7 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
         ValueError: the policy has no such move (a null move, a drop, a step no piece can make).
     """
     origin, target = move.from_square, move.to_square
-    if board.is_castling(move):
+    if board.is_castling(move) and not board.rooks & board.occupied_co[board.turn] & chess.BB_SQUARES[target]:
         target = chess.square(7 if target > origin else 0, chess.square_rank(origin))
     if board.turn == chess.BLACK:
         origin, target = origin ^ 56, target ^ 56
