@@ -109,7 +109,7 @@ def check_board(board: object, index: int) -> chess.Board:
     if not isinstance(board, chess.Board):
         raise TypeError(f"Item {index} is of type {type(board).__name__}; expected a chess.Board.")
     if board.uci_variant != "chess":
-        raise ValueError(f"Board {index} is a {board.uci_variant} board; only chess and Chess960 are supported.")
+        raise ValueError(f"Board {index} is of the variant {board.uci_variant}; only chess and Chess960 are supported.")
     if board.king(chess.WHITE) is None or board.king(chess.BLACK) is None:
         raise ValueError(f"Board {index} ({board.fen()}) has no king of one colour; give a legal position.")
     return board
