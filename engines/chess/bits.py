@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 U0, U1, U2, U3, U4, U5, U6, U7, U8, U9 = (np.uint64(n) for n in range(10))
-U10, U11, U12, U15, U16, U17, U19 = (np.uint64(n) for n in (10, 11, 12, 15, 16, 17, 19))
+U10, U11, U12, U15, U16, U17, U19, U35 = (np.uint64(n) for n in (10, 11, 12, 15, 16, 17, 19, 35))
 U56, U63, U255 = (np.uint64(n) for n in (56, 63, 255))
 
 RANK_1 = np.uint64(0x00000000000000FF)

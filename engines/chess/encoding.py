@@ -96,7 +96,7 @@ _STANDARD_START: Final = _Snapshot(
 
 
 def check_board(board: object, index: int) -> chess.Board:
-    """Give `board` back if it is a standard chess board, else say in one sentence why it is not.
+    """Give `board` back if it is a board of chess or Chess960, else say in one sentence why it is not.
 
     Args:
         board: what was passed as item `index` of a sequence of boards.
@@ -104,14 +104,12 @@ def check_board(board: object, index: int) -> chess.Board:
 
     Raises:
         TypeError: not a ``chess.Board``.
-        ValueError: a Chess960 board or a variant, or a board without both kings.
+        ValueError: a variant, or a board without both kings.
     """
     if not isinstance(board, chess.Board):
         raise TypeError(f"Item {index} is of type {type(board).__name__}; expected a chess.Board.")
     if board.uci_variant != "chess":
-        raise ValueError(f"Board {index} is a {board.uci_variant} board; only standard chess is supported.")
-    if board.chess960:
-        raise ValueError(f"Board {index} is a Chess960 board; only standard chess is supported (chess960=False).")
+        raise ValueError(f"Board {index} is of the variant {board.uci_variant}; only chess and Chess960 are supported.")
     if board.king(chess.WHITE) is None or board.king(chess.BLACK) is None:
         raise ValueError(f"Board {index} ({board.fen()}) has no king of one colour; give a legal position.")
     return board
@@ -123,7 +121,7 @@ def pack_boards(
     """Encode boards, with the history in their move stacks, as packed input planes.
 
     Args:
-        boards: n standard chess boards; they are only read.
+        boards: n boards of chess or Chess960; they are only read.
         input_format: Leela's number of the input format; 1 (the classical 112 planes) is the one supported.
         history_fill: what planes older than the known history show. ``"fen_only"``: the oldest known board again, with
             a pawn that has just made a double step put back, unless that board is the start position of chess (then
@@ -135,7 +133,7 @@ def pack_boards(
 
     Raises:
         TypeError: an item is not a ``chess.Board``.
-        ValueError: a Chess960 or variant board, an unknown input format or history fill.
+        ValueError: a variant board, an unknown input format or history fill.
     """
     if input_format != CLASSICAL_112:
         raise ValueError(f"Input format {input_format} is not supported; use {CLASSICAL_112} (classical 112 planes).")
@@ -155,7 +153,7 @@ def pack_boards(
         stack += _filled(board, plies, history_fill)
         shown[i, : len(stack)] = stack
         history[i, : len(repeated), _REPEATED] = [_ALL if flag else 0 for flag in repeated]
-        masks[i, _CASTLING : _CASTLING + 4] = _castling_masks(plies[0].snapshot.castling, board.turn)
+        masks[i, _CASTLING : _CASTLING + 4] = _castling_masks(board)
         black_to_move[i] = board.turn == chess.BLACK
         values[i, _RULE50] = board.halfmove_clock
     # Mirroring the ranks of a mask is reversing its eight bytes.
@@ -304,9 +302,8 @@ def _before_double_step(snapshot: _Snapshot, white_to_move: bool) -> _Snapshot:
     return snapshot._replace(pawns=pawns, white=snapshot.white ^ moved)
 
 
-def _castling_masks(castling: int, turn: chess.Color) -> list[int]:
+def _castling_masks(board: chess.Board) -> list[int]:
     """All-ones or empty masks of the mover's rights to castle long and short, then the opponent's."""
-    white = (chess.BB_A1, chess.BB_H1)
-    black = (chess.BB_A8, chess.BB_H8)
-    rooks = (*white, *black) if turn == chess.WHITE else (*black, *white)
-    return [_ALL if castling & rook else 0 for rook in rooks]
+    long, short = board.has_queenside_castling_rights, board.has_kingside_castling_rights
+    rights = [long(board.turn), short(board.turn), long(not board.turn), short(not board.turn)]
+    return [_ALL if right else 0 for right in rights]

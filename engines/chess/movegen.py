@@ -26,18 +26,17 @@ from engines.chess.bits import (
     RANK_8,
     U0,
     U1,
-    U2,
-    U3,
-    U5,
     U6,
     U7,
     U8,
     U9,
     U12,
     U16,
+    U35,
     U63,
     lowest,
 )
+from engines.chess.castling import LONG, SHORT, king_walk, rook_square
 from engines.chess.position import (
     CASTLE_LONG,
     CASTLE_SHORT,
@@ -57,9 +56,7 @@ from engines.compiled import kernel
 
 MAX_MOVES = 256  # 218 is the most any legal position has
 
-_SHORT_MOVE = np.uint64(4 | 6 << 6 | CASTLE_SHORT << 12)
-_LONG_MOVE = np.uint64(4 | 2 << 6 | CASTLE_LONG << 12)
-_F1_G1, _C1_D1, _B1_C1_D1 = np.uint64(0x60), np.uint64(0x0C), np.uint64(0x0E)
+_SHORT, _LONG = np.uint64(CASTLE_SHORT << 12), np.uint64(CASTLE_LONG << 12)
 _DOUBLE = np.uint64(DOUBLE_PUSH << 12)
 _PASSANT = np.uint64(EN_PASSANT << 12)
 _FIRST_PROMOTION, _LAST_PROMOTION = np.uint64(PROMOTE_KNIGHT), np.uint64(PROMOTE_QUEEN)
@@ -89,6 +86,7 @@ def _write_targets(moves, n, source, targets):
 def _write_pawns(moves, n, targets, step, kind):
     """Pawn moves by a fixed ``step``; those that reach the last rank become the four promotions."""
     last = targets & RANK_8
+    targets ^= last
     while last:
         target = lowest(last)
         last &= last - U1
@@ -97,7 +95,6 @@ def _write_pawns(moves, n, targets, step, kind):
             moves[n] = (target - step) | target << U6 | promotion << U12
             promotion -= U1
             n += 1
-    targets &= ~RANK_8
     while targets:
         target = lowest(targets)
         targets &= targets - U1
@@ -147,24 +144,22 @@ def legal_moves(row, moves, start):
             return n - start
         targets = BETWEEN[king, lowest(checkers)] | checkers
     else:
-        rights = state >> U6
-        if (
-            (rights & U1)
-            and ((occupied | stepped_on) & _F1_G1) == U0
-            and not slider_attacks_square(U5, occupied, enemy_diagonals, enemy_orthogonals)
-            and not slider_attacks_square(U6, occupied, enemy_diagonals, enemy_orthogonals)
-        ):
-            moves[n] = _SHORT_MOVE
-            n += 1
-        if (
-            (rights & U2)
-            and (occupied & _B1_C1_D1) == U0
-            and (stepped_on & _C1_D1) == U0
-            and not slider_attacks_square(U3, occupied, enemy_diagonals, enemy_orthogonals)
-            and not slider_attacks_square(U2, occupied, enemy_diagonals, enemy_orthogonals)
-        ):
-            moves[n] = _LONG_MOVE
-            n += 1
+        rooks = state >> U35
+        short_walk = king_walk(SHORT, king, rooks, occupied, pinned) if (state >> U6) & U1 else U0
+        long_walk = king_walk(LONG, king, rooks, occupied, pinned) if (state >> U7) & U1 else U0
+        walk = short_walk | long_walk
+        if walk:
+            attacked = walk & stepped_on
+            while walk:
+                if slider_attacks_square(lowest(walk), without_king, enemy_diagonals, enemy_orthogonals):
+                    attacked |= walk & (~walk + U1)
+                walk &= walk - U1
+            if short_walk and (short_walk & attacked) == U0:
+                moves[n] = king | rook_square(SHORT, rooks) << U6 | _SHORT
+                n += 1
+            if long_walk and (long_walk & attacked) == U0:
+                moves[n] = king | rook_square(LONG, rooks) << U6 | _LONG
+                n += 1
 
     pieces = knights & own & ~pinned
     while pieces:

@@ -15,7 +15,10 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index"]
+from engines.chess.position import PROMOTE_BISHOP, PROMOTE_QUEEN
+from engines.compiled import kernel
+
+__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index", "policy_slot"]
 
 POLICY_SIZE: Final = 1858
 """Length of a policy vector."""
@@ -78,10 +81,10 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
     """Give the place of `move`, played by the side to move of `board`, in the policy vector.
 
     Castling is accepted as python-chess writes it on a standard board (``e1g1``) and as the king taking its own rook
-    (``e1h1``).
+    (``e1h1``), which is how Chess960 boards write it.
 
     Args:
-        board: a standard chess board; it is only read.
+        board: a board of chess or Chess960; it is only read.
         move: a move of the side to move. Whether it is legal is not checked.
 
     Returns:
@@ -91,7 +94,7 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
         ValueError: the policy has no such move (a null move, a drop, a step no piece can make).
     """
     origin, target = move.from_square, move.to_square
-    if board.is_castling(move):
+    if board.is_castling(move) and not board.rooks & board.occupied_co[board.turn] & chess.BB_SQUARES[target]:
         target = chess.square(7 if target > origin else 0, chess.square_rank(origin))
     if board.turn == chess.BLACK:
         origin, target = origin ^ 56, target ^ 56
@@ -106,3 +109,12 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
     if index < 0:
         raise ValueError(f"The policy has no place for the move {move.uci()} on the board {board.fen()}.")
     return index
+
+
+@kernel
+def policy_slot(move: int | np.unsignedinteger) -> np.int64:
+    """Place in the policy vector of a kernel move (see ``position``), which also writes castling as king takes rook."""
+    source, target, kind = np.int64(move) & 63, (np.int64(move) >> 6) & 63, np.int64(move) >> 12
+    if PROMOTE_BISHOP <= kind <= PROMOTE_QUEEN:
+        return np.int64(PROMOTION_INDEX[PROMOTE_QUEEN - kind, source & 7, target & 7])
+    return np.int64(FROM_TO_INDEX[source, target])

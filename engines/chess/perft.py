@@ -42,7 +42,7 @@ def _count_paths(rows, moves, cursor, ends, depth):
 def perft(board: chess.Board, depth: int) -> int:
     """Number of legal move sequences of length ``depth`` (plies, 0 or more) from ``board``, by the compiled kernel.
 
-    Raises ``ValueError`` for a negative depth, Chess960, variants and boards that no game can reach.
+    Raises ``ValueError`` for a negative depth and for the boards that `position.position_of` refuses.
     """
     if depth < 0:
         raise ValueError(f"perft needs a depth of 0 or more plies, not {depth}")

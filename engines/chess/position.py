@@ -18,7 +18,8 @@ colours, the policy map and the input planes need no flipping, and a row fills o
 
 STATE bits: 0–5 en-passant target (0 = none; set only when an enemy pawn stands beside the pushed pawn, or when a FEN
 says so), 6 own short castling, 7 own long, 8 their short, 9 their long, 10 Black to move, 11–18 half-move clock (stops
-at 255), 19–34 plies since the start of move 1.
+at 255), 19–34 plies since the start of move 1 (modulo 65,536), 35–46 the distances of the four rights' rooks from
+their corners (see ``castling``; all 0 in standard chess).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from engines.chess.bits import (
     U0,
     U1,
     U2,
+    U3,
     U6,
     U7,
     U8,
@@ -41,18 +43,31 @@ from engines.chess.bits import (
     U12,
     U15,
     U19,
+    U35,
     U56,
     U63,
     U255,
     count,
     mirror,
 )
+from engines.chess.castling import (
+    KING_TARGETS,
+    LONG,
+    RIGHTS_OF_CORNERS,
+    ROOK_TARGETS,
+    SHORT,
+    castling_rooks,
+    exchange_rights,
+    exchange_rooks,
+    rights_of_rooks,
+    rook_distance,
+)
 from engines.compiled import kernel
 
 WORDS = 8
 OWN, PAWNS, KNIGHTS, DIAGONALS, ORTHOGONALS, KINGS, STATE, KEY = range(WORDS)
 
-# A move is from | to << 6 | kind << 12; promotion kinds carry the piece, castling is written king to target (e1g1).
+# A move is from | to << 6 | kind << 12; promotion kinds carry the piece, castling is the king taking its rook (e1h1).
 QUIET, DOUBLE_PUSH, EN_PASSANT, CASTLE_SHORT, CASTLE_LONG = 0, 1, 2, 3, 4
 PROMOTE_KNIGHT, PROMOTE_BISHOP, PROMOTE_ROOK, PROMOTE_QUEEN = 5, 6, 7, 8
 PROMOTION_KINDS = {
@@ -62,12 +77,11 @@ PROMOTION_KINDS = {
     chess.QUEEN: PROMOTE_QUEEN,
 }
 PROMOTION_PIECES = {kind: piece for piece, kind in PROMOTION_KINDS.items()}
+_CASTLING_TARGETS = {CASTLE_SHORT: chess.G1, CASTLE_LONG: chess.C1}
 
-_PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN, _KING, _EMPTY = range(7)
+_PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN, _KING = range(6)
 _DOUBLE_PUSH, _EN_PASSANT, _CASTLE_SHORT, _CASTLE_LONG, _PROMOTE_KNIGHT = (np.uint64(k) for k in range(1, 6))
-_SHORT_ROOK_SQUARES = np.uint64(0xA0)  # h1 and f1
-_LONG_ROOK_SQUARES = np.uint64(0x09)  # a1 and d1
-_F1, _D1, _H1 = np.uint64(5), np.uint64(3), np.uint64(7)
+_SIXTEEN_BITS = np.uint64(65535)
 
 _random = np.random.default_rng(20231011)
 PIECE_KEYS = _random.integers(0, 2**64, size=(2, 6, 64), dtype=np.uint64)  # [black?, piece, absolute square]
@@ -75,24 +89,23 @@ CASTLING_KEYS = _random.integers(0, 2**64, size=16, dtype=np.uint64)  # by right
 EN_PASSANT_KEYS = _random.integers(0, 2**64, size=8, dtype=np.uint64)  # by file
 BLACK_KEY = np.uint64(_random.integers(0, 2**64, dtype=np.uint64))
 
-# Castling rights that survive a move from or to a square (mover's view: own rights in bits 0–1, theirs in bits 2–3).
-RIGHTS_KEPT = np.full(64, 15, dtype=np.uint64)
-RIGHTS_KEPT[[chess.E1, chess.H1, chess.A1, chess.H8, chess.A8]] = (12, 14, 13, 11, 7)
+ROOK_KEYS = _random.integers(0, 2**64, size=(4, 8), dtype=np.uint64)  # by right, as above, and distance from the corner
+ROOK_KEYS[:, 0] = 0  # one key for a position of standard chess, whatever kind of board it comes from
+
+
+# By four bits: a pawn, a knight, one that moves diagonally, one that moves straight stands there.
+_PIECE_OF_BITS = np.full(16, _KING, dtype=np.uint8)
+_PIECE_OF_BITS[[1, 2, 4, 8, 12]] = (_PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN)
 
 
 @kernel
-def piece_at(pawns, knights, diagonals, orthogonals, kings, square):
-    """Piece on ``square``: 0 pawn, 1 knight, 2 bishop, 3 rook, 4 queen, 5 king, 6 none."""
-    bit = U1 << square
-    if pawns & bit:
-        return _PAWN
-    if knights & bit:
-        return _KNIGHT
-    if diagonals & bit:
-        return _QUEEN if orthogonals & bit else _BISHOP
-    if orthogonals & bit:
-        return _ROOK
-    return _KING if kings & bit else _EMPTY
+def _piece_on(pawns, knights, diagonals, orthogonals, square):
+    """Piece on a ``square`` that is not empty: 0 pawn, 1 knight, 2 bishop, 3 rook, 4 queen, 5 king."""
+    bits = (pawns >> square) & U1
+    bits |= ((knights >> square) & U1) << U1
+    bits |= ((diagonals >> square) & U1) << U2
+    bits |= ((orthogonals >> square) & U1) << U3
+    return np.int64(_PIECE_OF_BITS[bits])
 
 
 @kernel
@@ -114,75 +127,78 @@ def make_move(rows, i, out, j, move):
     diagonals, orthogonals, kings = rows[i, DIAGONALS], rows[i, ORTHOGONALS], rows[i, KINGS]
     state, key = rows[i, STATE], rows[i, KEY]
     source, target, kind = move & U63, (move >> U6) & U63, (move >> U12) & U15
-    source_bit, target_bit = U1 << source, U1 << target
     black = black_to_move(state)
     white = black ^ U1
     turn = black * U56  # squares are turned for Black; keys are for absolute squares
 
-    piece = piece_at(pawns, knights, diagonals, orthogonals, kings, source)
-    captured = piece_at(pawns, knights, diagonals, orthogonals, kings, target)
-    clock = min(halfmove_clock(state) + U1, U255)
-    if captured != _EMPTY:
-        key ^= PIECE_KEYS[white, captured, target ^ turn]
-        clock = U0
+    piece = _piece_on(pawns, knights, diagonals, orthogonals, source)
     key ^= PIECE_KEYS[black, piece, source ^ turn]
+    clock = U0 if piece == _PAWN else min(halfmove_clock(state) + U1, U255)
+    landing, castled_rook = target, U0
+    if ((pawns | knights | diagonals | orthogonals | kings) >> target) & U1:
+        if kind in (_CASTLE_SHORT, _CASTLE_LONG):  # the mover's own rook stands there
+            side = SHORT if kind == _CASTLE_SHORT else LONG
+            landing, rook_landing = KING_TARGETS[side], ROOK_TARGETS[side]
+            castled_rook = U1 << rook_landing
+            key ^= PIECE_KEYS[black, _ROOK, target ^ turn] ^ PIECE_KEYS[black, _ROOK, rook_landing ^ turn]
+        else:
+            captured = _piece_on(pawns, knights, diagonals, orthogonals, target)
+            key ^= PIECE_KEYS[white, captured, target ^ turn]
+            clock = U0
 
-    keep = ~(source_bit | target_bit)
-    own = (own & ~source_bit) | target_bit
-    pawns &= keep
-    knights &= keep
-    diagonals &= keep
-    orthogonals &= keep
-    kings &= keep
+    # A bit that moves in every word costs less than a jump by the kind of piece, which cannot be predicted.
+    touched, landing_bit = U1 << source | U1 << target, U1 << landing
+    keep = ~touched
+    own = (own & keep) | landing_bit | castled_rook
+    pawns = (pawns & keep) | ((pawns >> source) & U1) << landing
+    knights = (knights & keep) | ((knights >> source) & U1) << landing
+    diagonals = (diagonals & keep) | ((diagonals >> source) & U1) << landing
+    orthogonals = (orthogonals & keep) | ((orthogonals >> source) & U1) << landing | castled_rook
+    kings = (kings & keep) | ((kings >> source) & U1) << landing
 
     old_passant = state & U63
     if old_passant:
         key ^= EN_PASSANT_KEYS[old_passant & U7]
     passant = U0
-    if piece == _PAWN:
-        clock = U0
-        if kind == _DOUBLE_PUSH:
-            beside = ((target_bit & NOT_FILE_A) >> U1) | ((target_bit & NOT_FILE_H) << U1)
-            if beside & pawns & ~own:
-                passant = source + U8
-        elif kind == _EN_PASSANT:
-            pawns &= ~(target_bit >> U8)
-            key ^= PIECE_KEYS[white, _PAWN, (target - U8) ^ turn]
-        elif kind >= _PROMOTE_KNIGHT:
-            piece = np.int64(kind - _PROMOTE_KNIGHT) + _KNIGHT
-    key ^= PIECE_KEYS[black, piece, target ^ turn]
-    if piece == _PAWN:
-        pawns |= target_bit
-    elif piece == _KNIGHT:
-        knights |= target_bit
-    elif piece == _KING:
-        kings |= target_bit
-        if kind == _CASTLE_SHORT:
-            orthogonals ^= _SHORT_ROOK_SQUARES
-            own ^= _SHORT_ROOK_SQUARES
-            key ^= PIECE_KEYS[black, _ROOK, _H1 ^ turn] ^ PIECE_KEYS[black, _ROOK, _F1 ^ turn]
-        elif kind == _CASTLE_LONG:
-            orthogonals ^= _LONG_ROOK_SQUARES
-            own ^= _LONG_ROOK_SQUARES
-            key ^= PIECE_KEYS[black, _ROOK, U0 ^ turn] ^ PIECE_KEYS[black, _ROOK, _D1 ^ turn]
-    else:
-        if piece != _ROOK:
-            diagonals |= target_bit
-        if piece != _BISHOP:
-            orthogonals |= target_bit
+    if kind == _DOUBLE_PUSH:
+        beside = ((landing_bit & NOT_FILE_A) >> U1) | ((landing_bit & NOT_FILE_H) << U1)
+        if beside & pawns & ~own:
+            passant = source + U8
+            key ^= EN_PASSANT_KEYS[passant & U7]
+            passant ^= U56
+    elif kind == _EN_PASSANT:
+        pawns &= ~(landing_bit >> U8)
+        key ^= PIECE_KEYS[white, _PAWN, (target - U8) ^ turn]
+    elif kind >= _PROMOTE_KNIGHT:
+        piece = np.int64(kind - _PROMOTE_KNIGHT) + _KNIGHT
+        pawns ^= landing_bit
+        if piece == _KNIGHT:
+            knights |= landing_bit
+        else:
+            if piece != _ROOK:
+                diagonals |= landing_bit
+            if piece != _BISHOP:
+                orthogonals |= landing_bit
+    key ^= PIECE_KEYS[black, piece, landing ^ turn]
 
-    rights = (state >> U6) & U15
-    kept = rights & RIGHTS_KEPT[source] & RIGHTS_KEPT[target]
-    kept_by_next = ((kept >> U2) | (kept << U2)) & U15
-    if kept != rights:
-        by_next = ((rights >> U2) | (rights << U2)) & U15
+    rights, rooks = (state >> U6) & U15, state >> U35
+    own_rights = U3 if piece == _KING else U0
+    if rooks:
+        lost = rights & (own_rights | rights_of_rooks(rooks, touched))
+        for right in (U0, U1, U2, U3):
+            if (lost >> right) & U1:
+                key ^= ROOK_KEYS[right ^ (black << U1), rook_distance(rooks, right)]
+                rooks &= ~(U7 << (U3 * right))
+        rooks = exchange_rooks(rooks)
+    else:
+        lost = rights & (own_rights | RIGHTS_OF_CORNERS[source] | RIGHTS_OF_CORNERS[target])
+    if lost:
+        kept = rights ^ lost
         if black:
-            key ^= CASTLING_KEYS[by_next] ^ CASTLING_KEYS[kept_by_next]
+            key ^= CASTLING_KEYS[exchange_rights(rights)] ^ CASTLING_KEYS[exchange_rights(kept)]
         else:
             key ^= CASTLING_KEYS[rights] ^ CASTLING_KEYS[kept]
-    if passant:
-        key ^= EN_PASSANT_KEYS[passant & U7]
-        passant ^= U56
+        rights = kept
 
     out[j, OWN] = mirror((pawns | knights | diagonals | orthogonals | kings) & ~own)
     out[j, PAWNS] = mirror(pawns)
@@ -190,7 +206,9 @@ def make_move(rows, i, out, j, move):
     out[j, DIAGONALS] = mirror(diagonals)
     out[j, ORTHOGONALS] = mirror(orthogonals)
     out[j, KINGS] = mirror(kings)
-    out[j, STATE] = passant | kept_by_next << U6 | white << U10 | clock << U11 | ((state >> U19) + U1) << U19
+    plies = ((state >> U19) + U1) & _SIXTEEN_BITS
+    castling = exchange_rights(rights) << U6 | rooks << U35
+    out[j, STATE] = passant | castling | white << U10 | clock << U11 | plies << U19
     out[j, KEY] = key ^ BLACK_KEY
 
 
@@ -221,14 +239,17 @@ _MEN_AT_FIRST = {chess.PAWN: 0, chess.KNIGHT: 2, chess.BISHOP: 2, chess.ROOK: 2,
 def position_of(board: chess.Board) -> NDArray[np.uint64]:
     """The eight words (``uint64 [8]``) of a python-chess board.
 
-    Raises ``ValueError`` for variants, Chess960 castling and boards that no game can reach: not one king a side, the
-    side not to move in check, pawns on the outer ranks, more pieces than pawns could become, an impossible en-passant
-    square.
+    Raises ``ValueError`` for variants, for rights of Chess960 on a board that is not of that kind, and for boards that
+    no game can reach: not one king a side, the side not to move in check, pawns on the outer ranks, more pieces than
+    pawns could become, an impossible en-passant square.
     """
+    if type(board).uci_variant != "chess":
+        raise ValueError(f"the engine plays chess and Chess960, not {type(board).uci_variant}: give a chess.Board")
     # A right to castle with a rook that stands there, and yet not one of standard chess, is one of Chess960.
-    strange_rights = board.castling_rights & board.rooks & ~board.clean_castling_rights()
-    if type(board).uci_variant != "chess" or board.chess960 or strange_rights:
-        raise ValueError("the engine plays standard chess only: give a plain chess.Board without Chess960 castling")
+    if not board.chess960 and board.castling_rights & board.rooks & ~board.clean_castling_rights():
+        raise ValueError(
+            f"'{board.fen(en_passant='fen')}' has castling rights of Chess960: give a chess.Board with chess960=True"
+        )
     status = board.status()
     faults = [fault for flags, fault in _FAULTS.items() if status & flags]
     if any(_pawns_needed(board, color) > 8 for color in chess.COLORS):
@@ -240,23 +261,26 @@ def position_of(board: chess.Board) -> NDArray[np.uint64]:
         return np.uint64(bits if board.turn else chess.flip_vertical(bits))
 
     black = 0 if board.turn else 1
-    rights = board.clean_castling_rights()
-    short_long = [
-        (rights >> chess.H1 & 1) | (rights >> chess.A1 & 1) << 1,
-        (rights >> chess.H8 & 1) | (rights >> chess.A8 & 1) << 1,
-    ]
+    rights = rooks = 0  # White's first
+    castling_key = U0
+    for right, distance in castling_rooks(board).items():
+        rights |= 1 << right
+        rooks |= distance << 3 * right
+        castling_key = castling_key ^ ROOK_KEYS[right, distance]
     passant = 0
     if board.ep_square is not None and _passant_counts(board):
         passant = board.ep_square if board.turn else board.ep_square ^ 56
-    key = CASTLING_KEYS[short_long[0] | short_long[1] << 2]
+    key = castling_key ^ CASTLING_KEYS[rights]
     for square, piece in board.piece_map().items():
         key = key ^ PIECE_KEYS[0 if piece.color else 1, piece.piece_type - 1, square]
     if passant:
         key = key ^ EN_PASSANT_KEYS[passant & 7]
     if black:
         key = key ^ BLACK_KEY
-    state = passant | (short_long[black] | short_long[1 - black] << 2) << 6 | black << 10
-    state |= min(board.halfmove_clock, 255) << 11 | min(board.ply(), 65535) << 19
+    if black:
+        rights, rooks = rights >> 2 | (rights & 3) << 2, rooks >> 6 | (rooks & 63) << 6
+    state = passant | rights << 6 | black << 10 | rooks << 35
+    state |= min(board.halfmove_clock, 255) << 11 | (board.ply() & int(_SIXTEEN_BITS)) << 19
     return np.array(
         [
             seen(board.occupied_co[board.turn]),
@@ -305,21 +329,29 @@ def game_rows(board: chess.Board) -> NDArray[np.uint64]:
 def encode_move(board: chess.Board, move: chess.Move) -> int:
     """The 16-bit move of a legal python-chess move on ``board`` (mover's view)."""
     turn = 0 if board.turn else 56
-    kind = QUIET
+    target, kind = move.to_square, QUIET
     if move.promotion:
         kind = PROMOTION_KINDS[move.promotion]
     elif board.is_castling(move):
-        short = board.is_kingside_castling(move)
+        short = target > move.from_square
         kind = CASTLE_SHORT if short else CASTLE_LONG
-        return (chess.E1 | (chess.G1 if short else chess.C1) << 6) | kind << 12
+        if not board.rooks & board.occupied_co[board.turn] & chess.BB_SQUARES[target]:  # e1g1
+            target = (chess.H1 if short else chess.A1) ^ turn
     elif board.is_en_passant(move):
         kind = EN_PASSANT
     elif board.piece_type_at(move.from_square) == chess.PAWN and abs(move.from_square - move.to_square) == 16:
         kind = DOUBLE_PUSH
-    return (move.from_square ^ turn) | (move.to_square ^ turn) << 6 | kind << 12
+    return (move.from_square ^ turn) | (target ^ turn) << 6 | kind << 12
 
 
-def decode_move(move: int, black: bool) -> chess.Move:
-    """The python-chess move of a 16-bit move; ``black`` says whose view it was written from."""
+def decode_move(move: int, black: bool, chess960: bool = False) -> chess.Move:
+    """The python-chess move of a 16-bit move; ``black`` says whose view it was written from.
+
+    Castling is spelt as boards of that kind spell it: king to its target (e1g1), or with ``chess960`` king to its rook
+    (e1h1).
+    """
     turn = 56 if black else 0
-    return chess.Move((move & 63) ^ turn, (move >> 6 & 63) ^ turn, PROMOTION_PIECES.get(move >> 12))
+    source, target, kind = move & 63, move >> 6 & 63, move >> 12
+    if not chess960 and kind in _CASTLING_TARGETS:
+        target = _CASTLING_TARGETS[kind]
+    return chess.Move(source ^ turn, target ^ turn, PROMOTION_PIECES.get(kind))

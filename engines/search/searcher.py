@@ -50,7 +50,11 @@ class Searcher:
         megabytes: int = 512,
         **overrides: Any,
     ) -> None:
-        for name, number, most in (("threads", threads, 1024), ("leaves", leaves, 1024), ("megabytes", megabytes, 2**20)):
+        for name, number, most in (
+            ("threads", threads, 1024),
+            ("leaves", leaves, 1024),
+            ("megabytes", megabytes, 2**20),
+        ):
             if not isinstance(number, int) or not 1 <= number <= most:
                 raise ValueError(f"{name} is {number!r}: give a whole number from 1 to {most}")
         self._agent, self._seed, self._leaves = agent, seed, leaves

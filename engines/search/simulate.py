@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.chess.movegen import MAX_MOVES, legal_moves
-from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
-from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, PROMOTE_BISHOP, PROMOTE_QUEEN, WORDS, make_move
+from engines.chess.movegen import legal_moves
+from engines.chess.moves import policy_slot
+from engines.chess.position import WORDS, make_move
 from engines.compiled import borrowed, inlined, kernel
 from engines.search.exponential import softmax
 from engines.search.forest import MATED, OPEN, WAITING
@@ -20,27 +20,11 @@ from engines.search.noise import disturb_root
 from engines.search.selection import considered_visits, select
 from engines.search.settings import GUMBEL, PUCT_ALPHAZERO
 
-_FROM_TO = np.ascontiguousarray(FROM_TO_INDEX)
-_PROMOTION = np.ascontiguousarray(PROMOTION_INDEX)
-
 _VISITS_PER_LEAF = 8
 """A tree has one more leaf under way for every so many visits: a young tree that guesses ahead guesses badly."""
 
 _MOST_ENDINGS = 4096
 """Simulations in a row that may end in finished games before a step returns: a solved tree must not be deaf."""
-
-
-@inlined
-def policy_slot(move):
-    """Index of a kernel move in the 1,858 policy outputs (castling is stored there as the king taking its rook)."""
-    source, target, kind = np.int64(move) & 63, (np.int64(move) >> 6) & 63, np.int64(move) >> 12
-    if PROMOTE_BISHOP <= kind <= PROMOTE_QUEEN:
-        return np.int64(_PROMOTION[PROMOTE_QUEEN - kind, source & 7, target & 7])
-    if kind == CASTLE_SHORT:
-        target = 7
-    elif kind == CASTLE_LONG:
-        target = 0
-    return np.int64(_FROM_TO[source, target])
 
 
 @inlined

@@ -40,10 +40,11 @@ class Edge:
 class Node:
     """A position of the tree; edges are sorted by falling prior."""
 
-    def __init__(self, arrays: TreeArrays, index: int, black: bool) -> None:
+    def __init__(self, arrays: TreeArrays, index: int, black: bool, chess960: bool = False) -> None:
         self._arrays = arrays
         self._record = arrays.nodes[index]
         self._black = black
+        self._chess960 = chess960
 
     @property
     def visits(self) -> int:
@@ -76,7 +77,7 @@ class Node:
             visits = int(record["visits"])
             found.append(
                 Edge(
-                    move=decode_move(int(record["move"]), self._black),
+                    move=decode_move(int(record["move"]), self._black, self._chess960),
                     visits=visits,
                     q=float(record["total"]) / visits if visits else float("nan"),
                     prior=float(record["prior"]),
@@ -87,7 +88,7 @@ class Node:
 
     def follow(self, edge: Edge) -> Node | None:
         """The node that ``edge`` leads to, or None if it was never visited."""
-        return Node(self._arrays, edge.child, not self._black) if edge.child >= 0 else None
+        return Node(self._arrays, edge.child, not self._black, self._chess960) if edge.child >= 0 else None
 
 
 def most_visited(edges: tuple[Edge, ...]) -> Edge | None:
@@ -109,7 +110,7 @@ class Tree:
     @cached_property
     def root(self) -> Node:
         """The root node."""
-        return Node(self.arrays, 0, self.board.turn == chess.BLACK)
+        return Node(self.arrays, 0, self.board.turn == chess.BLACK, self.board.chess960)
 
     @property
     def value(self) -> float:

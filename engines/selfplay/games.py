@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engines.chess.bits import count
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
+from engines.chess.moves import policy_slot
 from engines.chess.position import (
     DIAGONALS,
     KEY,
@@ -32,10 +33,9 @@ from engines.chess.position import (
 )
 from engines.compiled import kernel
 from engines.search.forest import Forest
-from engines.search.gumbel import conclude
 from engines.search.growing import Evaluator, grow
+from engines.search.gumbel import conclude
 from engines.search.settings import SearchSettings
-from engines.search.simulate import policy_slot
 
 TARGET_MOVES = 64  # moves of the improved policy that are kept, by falling prior: all of them in nearly every position
 WHITE_WINS, DRAW, BLACK_WINS, UNFINISHED = 1, 0, -1, 2

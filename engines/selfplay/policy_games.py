@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.movegen import MAX_MOVES, legal_moves
+from engines.chess.moves import policy_slot
 from engines.chess.planes import FILLS, count_repetitions, pack_game_plies
 from engines.chess.position import WORDS, decode_move, encode_move, make_move, position_of
 from engines.compiled import kernel
 from engines.search.growing import Evaluator
-from engines.search.simulate import policy_slot
 from engines.selfplay.games import UNFINISHED, judge
 
 GAMES_AT_ONCE = 256

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+import chess
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from engines.chess.position import CASTLE_LONG, CASTLE_SHORT
 from engines.selfplay.games import Unfinished
 from engines.selfplay.learner import Learner
 from engines.selfplay.replay import Positions
@@ -96,6 +98,8 @@ def load_state(folder: Path, learner: Learner) -> Saved:
         Positions(**{field.name: arrays[f"tail.{number}.{field.name}"] for field in fields(Positions)})
         for number in range(int(notes["tail"]))
     ]
+    if (moves := arrays.get("unfinished.moves")) is not None:
+        arrays["unfinished.moves"] = _king_takes_rook(moves)
     games_in_play = [arrays[key] for name in Unfinished._fields if (key := f"unfinished.{name}") in arrays]
     return Saved(
         counters=Counters(**json.loads(notes["counters"])),
@@ -103,3 +107,11 @@ def load_state(folder: Path, learner: Learner) -> Saved:
         unfinished=Unfinished(*games_in_play) if len(games_in_play) == len(Unfinished._fields) else None,
         campaign=notes["campaign"],
     )
+
+
+def _king_takes_rook(moves: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Kernel moves with castling as the king taking its rook; states of earlier versions name the king's target."""
+    moves = moves.copy()
+    for kind, rook in ((CASTLE_SHORT, chess.H1), (CASTLE_LONG, chess.A1)):
+        moves[moves >> 12 == kind] = chess.E1 | rook << 6 | kind << 12
+    return moves

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import chess
+import chess.variant
 import numpy as np
 import pytest
 import torch
@@ -119,8 +120,8 @@ def test_wrong_boards_are_named_by_their_place_among_all() -> None:
         capture(FakeAgent(), chess.Board(), ["input"])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Item 21"):
         capture(FakeAgent(), [*BOARDS[:21], "e4"], ["input"], batch_size=10)  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="Board 13 is a Chess960 board"):
-        capture(FakeAgent(), [*BOARDS[:13], chess.Board(chess960=True)], ["input"], batch_size=10)
+    with pytest.raises(ValueError, match="Board 13 is of the variant atomic"):
+        capture(FakeAgent(), [*BOARDS[:13], chess.variant.AtomicBoard()], ["input"], batch_size=10)
     with pytest.raises(ValueError, match="batch_size"):
         capture(FakeAgent(), BOARDS, ["input"], batch_size=0)
     with pytest.raises(ValueError, match="dtype"):

@@ -94,6 +94,37 @@ def test_auxiliary_planes(choices: list[int], start: str) -> None:
     assert {*masks[104:], *repetitions(masks)} <= {0, ALL}
 
 
+@pytest.mark.parametrize(
+    ("fen", "rights"),
+    [
+        ("1rkr4/8/8/8/8/8/8/1RKR4 w DBdb - 0 1", [1, 1, 1, 1]),
+        ("1rkr4/8/8/8/8/8/8/1RKR4 w Db - 0 1", [0, 1, 1, 0]),
+        ("1rkr4/8/8/8/8/8/8/1RKR4 b Db - 0 1", [1, 0, 0, 1]),
+        ("4k3/8/8/8/8/8/8/RR2K3 w B - 0 1", [1, 0, 0, 0]),
+        ("4k3/8/8/8/8/8/8/K5RR w G - 0 1", [0, 1, 0, 0]),
+    ],
+)
+def test_rights_of_chess960_show_by_the_side_of_the_king(fen: str, rights: list[int]) -> None:
+    masks, _ = packed(chess.Board(fen, chess960=True))
+    assert [int(mask == ALL) for mask in masks[104:108]] == rights
+
+
+def test_a_board_with_the_right_of_another_rook_is_no_repetition() -> None:
+    board = chess.Board("1r2k3/8/8/8/8/8/8/RR2K3 w AB - 0 1", chess960=True)
+    board.castling_rights = chess.BB_B1
+    for uci in ("a1a2", "b8a8", "a2a1", "a8b8"):
+        board.push_uci(uci)
+    assert repetitions(packed(board)[0])[0] == ALL
+    for uci in ("b1c1", "b8a8", "c1b1", "a8b8"):
+        board.push_uci(uci)
+    assert repetitions(packed(board)[0])[0] == 0
+
+
+def test_the_usual_start_is_itself_on_a_board_of_chess960() -> None:
+    assert (pack_boards([chess.Board(chess960=True)])[0] == pack_boards([chess.Board()])[0]).all()
+    assert boards_of(packed(chess.Board.from_chess960_pos(0))[0])[7] != (0,) * 12, "another start is shown again"
+
+
 @given(CHOICES, STARTS, FILLS)
 def test_colours_exchanged_give_the_same_planes_but_the_one_for_black(
     choices: list[int], start: str, fill: str
@@ -224,12 +255,11 @@ def test_no_boards_give_no_rows() -> None:
     ("board", "error", "words"),
     [
         ("startpos", TypeError, "Item 1 is of type str"),
-        (chess.Board(chess960=True), ValueError, "Chess960"),
         (chess.variant.AtomicBoard(), ValueError, "atomic"),
         (chess.Board(None), ValueError, "king"),
     ],
 )
-def test_what_is_no_standard_board_is_refused(board: chess.Board, error: type[Exception], words: str) -> None:
+def test_what_is_no_board_of_chess_is_refused(board: chess.Board, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         pack_boards([chess.Board(), board])
 

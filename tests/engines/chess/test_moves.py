@@ -113,6 +113,22 @@ def test_castling_in_both_spellings(fen: str, short: int, long: int) -> None:
             assert policy_index(board, chess.Move.from_uci(f"e{rank}{target}{rank}")) == place
 
 
+@pytest.mark.parametrize(
+    ("fen", "castling"),
+    [
+        ("1rkr4/pppppppp/8/8/8/8/PPPPPPPP/1RKR4 w DBdb - 0 1", {"c1d1"}),
+        ("1rkr4/pppppppp/8/8/8/8/PPPPPPPP/1RKR4 b DBdb - 0 1", {"c1d1"}),  # mirrored, as all moves of Black's
+        ("4k3/8/8/8/8/8/8/R5KR w HA - 0 1", {"g1h1", "g1a1"}),
+        ("r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1", {"e1a1", "e1h1"}),
+    ],
+)
+def test_castling_of_chess960_is_the_king_taking_its_rook(fen: str, castling: set[str]) -> None:
+    board = chess.Board(fen, chess960=True)
+    moves = [move for move in board.legal_moves if board.is_castling(move)]
+    assert {POLICY_MOVES[policy_index(board, move)] for move in moves} == castling
+    assert len({policy_index(board, move) for move in board.legal_moves}) == board.legal_moves.count()
+
+
 def test_a_king_that_only_looks_like_castling() -> None:
     board = chess.Board("4k3/8/8/8/8/8/8/4K2r w - - 0 1")
     assert POLICY_MOVES[policy_index(board, chess.Move.from_uci("e1f1"))] == "e1f1"

@@ -1,4 +1,4 @@
-"""Move paths, counted: the known numbers, and what is no position of standard chess is refused."""
+"""Move paths, counted: the known numbers of chess and Chess960, and what is no position of either is refused."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import engines
 from engines.chess import perft
+from experiments.check_rules import Disagreement, Published, check_perft, published_positions
 
 # The six positions of the chess programming wiki's perft page.
 STANDARD = [
@@ -23,7 +24,8 @@ STANDARD = [
         [46, 2079, 89890, 3894594],
     ),
 ]
-MOST_NODES = 3_000_000
+CHESS960 = "bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w HFhf - 2 9"
+MOST_NODES = 1_500_000
 
 
 @pytest.mark.parametrize(("fen", "counts"), STANDARD)
@@ -37,6 +39,17 @@ def test_standard_positions(fen: str, counts: list[int]) -> None:
 def test_colours_exchanged_give_the_same_count(fen: str) -> None:
     board = chess.Board(fen)
     assert perft(board.mirror(), 3) == perft(board, 3)
+
+
+def test_chess960() -> None:
+    board = chess.Board(CHESS960, chess960=True)
+    assert [perft(board, depth) for depth in (1, 2, 3, 4)] == [21, 528, 12189, 326672]
+    assert perft(board.mirror(), 4) == 326672
+
+
+def test_standard_chess_counts_alike_on_both_kinds_of_board() -> None:
+    for fen, counts in STANDARD:
+        assert perft(chess.Board(fen, chess960=True), 3) == counts[2]
 
 
 def test_no_ply_is_one_path_and_the_front_door_offers_the_function() -> None:
@@ -59,9 +72,8 @@ def test_history_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("board", "message"),
     [
-        (chess.Board(chess960=True), "standard chess only"),
-        (chess.Board("bqnb1rkr/pp3ppp/3ppn2/2p5/5P2/P2P4/NPP1P1PP/BQ1BNRKR w HFhf - 2 9"), "standard chess only"),
-        (chess.variant.AtomicBoard(), "standard chess only"),
+        (chess.Board(CHESS960), "castling rights of Chess960: give a chess.Board with chess960=True"),
+        (chess.variant.AtomicBoard(), "chess and Chess960, not atomic"),
         (chess.Board("8/8/8/8/8/8/8/K7 w - - 0 1"), "exactly one king a side"),
         (chess.Board("k7/8/8/8/8/8/8/KK6 w - - 0 1"), "exactly one king a side"),
         (chess.Board("k7/8/8/8/8/8/8/K6P w - - 0 1"), "pawn on the first or the last rank"),
@@ -70,7 +82,7 @@ def test_history_does_not_matter() -> None:
         (chess.Board("QQQQQQ2/QQQQ4/8/8/8/6k1/8/K7 b - - 0 1"), "more pieces than eight pawns"),
     ],
 )
-def test_what_is_not_standard_chess_is_refused_in_one_sentence(board: chess.Board, message: str) -> None:
+def test_what_is_no_position_of_chess_is_refused_in_one_sentence(board: chess.Board, message: str) -> None:
     with pytest.raises(ValueError, match=message) as refused:
         perft(board, 1)
     assert "\n" not in str(refused.value)
@@ -88,20 +100,16 @@ def test_a_castling_right_without_its_rook_is_no_right() -> None:
     )
 
 
-def test_all_listed_positions(reference: Path) -> None:
-    checked = 0
-    for line in (reference / "data" / "perft" / "standard.epd").read_text(encoding="utf-8").splitlines():
-        fen, *listed = [part.strip() for part in line.split(";")]
-        counts = {int(depth[1:]): int(count) for depth, count in (part.split() for part in listed if part)}
-        depth = max((depth for depth, count in counts.items() if count <= MOST_NODES), default=min(counts))
-        assert perft(chess.Board(fen), depth) == counts[depth], (fen, depth)
-        checked += 1
-    assert checked == 128
+@pytest.mark.parametrize(("file", "positions"), [("standard.epd", 128), ("fischer.epd", 960), ("tricky.perft", 19)])
+def test_published_positions(reference: Path, file: str, positions: int) -> None:
+    """All of them, as deep as a test may take; `python -m experiments.check_rules` goes on to the greatest depths."""
+    published = [position for position in published_positions(reference / "data" / "perft") if position.file == file]
+    assert len(published) == positions
+    for position in published:
+        check_perft(position, MOST_NODES)
 
 
-def test_chess960_positions_are_refused(reference: Path) -> None:
-    lines = (reference / "data" / "perft" / "fischer.epd").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 960
-    for line in lines:
-        with pytest.raises(ValueError, match="standard chess only"):
-            perft(chess.Board(line.split(";")[0].strip(), chess960=True), 1)
+def test_a_wrong_count_is_told_with_position_and_depth() -> None:
+    counts = {1: 20, 2: 400, 3: 8903}
+    with pytest.raises(Disagreement, match=r"perft 3 of rnbqkbnr/.* is 8903, the kernel has 8902"):
+        check_perft(Published("wrong.epd", chess.STARTING_FEN, counts), MOST_NODES)

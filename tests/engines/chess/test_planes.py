@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import chess
 import numpy as np
 import pytest
@@ -11,8 +9,8 @@ import pytest
 from engines.chess.encoding import pack_boards
 from engines.chess.planes import pack_game
 from engines.chess.position import game_rows
+from experiments.check_rules import random_game, start_of_game
 
-Games = Callable[[int, int, int], Iterator[chess.Board]]
 FILLS = ("fen_only", "no")
 
 
@@ -34,10 +32,11 @@ def assert_same_planes(game: chess.Board, plies: list[int], fill: str) -> None:
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_random_games(random_games: Games, fill: str) -> None:
+def test_random_games(fill: str) -> None:
     generator = np.random.default_rng(5)
     repeated = 0
-    for game in random_games(77, 96, 60):
+    for number in range(96):
+        game = random_game(generator, start_of_game(number, generator), 60)
         last = len(game.move_stack)
         chosen = {0, min(1, last), last, *generator.integers(0, last + 1, size=6).tolist()}
         assert_same_planes(game, sorted(chosen), fill)

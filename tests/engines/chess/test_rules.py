@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from itertools import combinations_with_replacement
 
 import chess
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
-from engines.chess.moves import POLICY_MOVES, policy_index
-from engines.chess.planes import count_repetitions
+from engines.chess.moves import POLICY_MOVES, policy_slot
 from engines.chess.position import (
     KEY,
     STATE,
@@ -25,82 +21,23 @@ from engines.chess.position import (
     insufficient_material,
     position_of,
 )
-from engines.search.simulate import policy_slot
-
-Games = Callable[[int, int, int], Iterator[chess.Board]]
+from experiments.check_rules import check_games, check_position, kernel_moves
 
 PINNED_PASSANT = "8/8/8/8/k1Pp3Q/8/8/4K3 b - c3 0 1"
+TWO_ROOKS = "4k3/8/8/8/8/8/8/RR2K3 w {} - 0 1"
 
 
-def moves_of(row: NDArray[np.uint64]) -> list[int]:
-    moves = np.zeros(MAX_MOVES, dtype=np.uint64)
-    return [int(move) for move in moves[: legal_moves(row, moves, 0)]]
+def legal(board: chess.Board) -> set[chess.Move]:
+    return {decode_move(m, not board.turn, board.chess960) for m in kernel_moves(position_of(board))}
 
 
-def identity(board: chess.Board) -> Hashable:
-    """What makes two positions of a game the same, by python-chess's own fields."""
-    from_fen = not board.move_stack
-    counts = board.ep_square is not None and (from_fen or board.has_pseudo_legal_en_passant())
-    return (board.board_fen(), board.turn, board.clean_castling_rights(), board.ep_square if counts else None)
-
-
-def replayed(game: chess.Board) -> Iterator[chess.Board]:
-    """The boards of a game, oldest first (one object that changes)."""
-    board = game.root()
-    yield board
-    for move in game.move_stack:
-        board.push(move)
-        yield board
-
-
-def compare(board: chess.Board, row: NDArray[np.uint64]) -> None:
-    """One kernel row against the board it stands for: moves, check, rights, en passant, clocks, material, key."""
-    where = board.fen(en_passant="fen")
-    black = board.turn == chess.BLACK
-    kernel_moves = moves_of(row)
-    moves = [decode_move(move, black) for move in kernel_moves]
-    assert set(moves) == set(board.legal_moves), where
-    assert len(set(moves)) == len(moves), where
-    assert [encode_move(board, move) for move in moves] == kernel_moves, where
-    assert [policy_slot(move) for move in kernel_moves] == [policy_index(board, move) for move in moves], where
-    assert bool(in_check(row)) == board.is_check(), where
-    assert bool(insufficient_material(row)) == board.is_insufficient_material(), where
-    assert int(halfmove_clock(row[STATE])) == board.halfmove_clock, where
-    state = int(row[STATE])
-    us, them = board.turn, not board.turn
-    rights = [
-        board.has_kingside_castling_rights(us),
-        board.has_queenside_castling_rights(us),
-        board.has_kingside_castling_rights(them),
-        board.has_queenside_castling_rights(them),
-    ]
-    assert [bool(state >> bit & 1) for bit in (6, 7, 8, 9)] == rights, where
-    passant = (state & 63) ^ (56 if black else 0) if state & 63 else None
-    assert passant == identity(board)[3], where  # type: ignore[index]
-    assert bool(state >> 10 & 1) == black, where
-    assert state >> 19 == board.ply(), where
-    assert (row == position_of(board)).all(), where
-
-
-def test_random_games(random_games: Games) -> None:
-    """Positions, moves, keys and repetition counts made move by move are those of python-chess."""
-    key_of: dict[Hashable, int] = {}
-    plies = repeated_plies = 0
-    for game in random_games(20240, 100, 70):
-        rows = game_rows(game)
-        repetitions = np.zeros(len(rows), dtype=np.uint8)
-        count_repetitions(rows, repetitions)
-        stood: Counter[Hashable] = Counter()
-        for ply, board in enumerate(replayed(game)):
-            compare(board, rows[ply])
-            assert repetitions[ply] == stood[identity(board)], board.fen()
-            stood[identity(board)] += 1
-            assert key_of.setdefault(identity(board), int(rows[ply, KEY])) == rows[ply, KEY]
-            repeated_plies += int(repetitions[ply] > 0)
-            plies += 1
-    assert plies > 5_000
-    assert repeated_plies > 100
-    assert len(set(key_of.values())) == len(key_of), "two positions with one key"
+@pytest.mark.parametrize("part", range(3))
+def test_random_games(part: int) -> None:
+    """Every position of games of both kinds, with what is rare in them; `experiments.check_rules` plays 20,000."""
+    had = check_games(range(100 * part, 100 * part + 100), seed=20240)
+    assert had["positions"] > 4_000
+    assert had["repeated positions"] > 500
+    assert min(had["castlings"], had["promotions"], had["chess960"]) > 10
 
 
 @settings(max_examples=60)
@@ -112,13 +49,13 @@ def test_any_game(choices: list[int], start: str) -> None:
         if not moves:
             break
         board.push(moves[choice % len(moves)])
-    compare(board, game_rows(board)[-1])
+    check_position(board, game_rows(board)[-1])
     mirrored = position_of(chess.Board(board.fen(en_passant="fen")).mirror())
     assert (mirrored[:6] == position_of(chess.Board(board.fen(en_passant="fen")))[:6]).all()
 
 
 @pytest.mark.parametrize(
-    ("fen", "move", "legal"),
+    ("fen", "move", "allowed"),
     [
         (PINNED_PASSANT, "d4c3", False),  # both pawns leave the rank of king and queen
         ("8/8/8/8/k1Pp4/8/8/4K3 b - c3 0 1", "d4c3", True),
@@ -135,12 +72,78 @@ def test_any_game(choices: list[int], start: str) -> None:
         ("4k3/8/8/8/7b/8/3N4/r3K3 w - - 0 1", "d2b1", False),  # two checks: only the king may move
     ],
 )
-def test_moves_that_generators_get_wrong(fen: str, move: str, legal: bool) -> None:
+def test_moves_that_generators_get_wrong(fen: str, move: str, allowed: bool) -> None:
     board = chess.Board(fen)
-    assert (
-        chess.Move.from_uci(move) in {decode_move(m, not board.turn) for m in moves_of(position_of(board))}
-    ) == legal
-    compare(board, position_of(board))
+    assert (chess.Move.from_uci(move) in legal(board)) == allowed
+    check_position(board, position_of(board))
+
+
+@pytest.mark.parametrize(
+    ("fen", "move", "allowed"),
+    [
+        ("4k3/8/8/8/8/8/8/1RK5 w B - 0 1", "c1b1", True),  # the king stays, the rook jumps over it
+        ("4k3/8/8/8/8/8/8/rRK5 w B - 0 1", "c1b1", False),  # and here it would uncover the king
+        ("4k3/8/8/8/8/8/8/nRK5 w B - 0 1", "c1b1", True),
+        ("4k3/8/8/8/8/8/8/qR2K3 w B - 0 1", "e1b1", False),
+        ("4k3/8/8/8/8/8/8/qN1RK3 w D - 0 1", "e1d1", True),  # shielded by the knight
+        ("4k3/8/8/8/8/8/8/1N1RK3 w D - 0 1", "e1d1", True),  # b1 is on nobody's way
+        ("4k3/8/8/8/8/8/8/2NRK3 w D - 0 1", "e1d1", False),
+        ("4k3/8/8/8/8/8/8/R4K2 w A - 0 1", "f1a1", True),
+        ("3rk3/8/8/8/8/8/8/R4K2 w A - 0 1", "f1a1", False),  # over d1, where the rook will stand
+        ("1r2k3/8/8/8/8/8/8/R4K2 w A - 0 1", "f1a1", True),  # b1 is only the rook's
+        ("4k3/8/8/8/8/8/8/5KR1 w G - 0 1", "f1g1", True),  # they change places
+        ("4k3/8/8/8/8/8/8/1KR5 w C - 0 1", "b1c1", True),
+        ("4k3/8/8/8/4b3/8/8/1KR5 w C - 0 1", "b1c1", False),  # in check along the diagonal
+        ("5rkr/8/8/8/8/8/8/4K3 b hf - 0 1", "g8h8", False),  # the other rook stands on f8
+        ("6kr/8/8/8/8/8/8/4K3 b h - 0 1", "g8h8", True),
+    ],
+)
+def test_castling_of_chess960(fen: str, move: str, allowed: bool) -> None:
+    board = chess.Board(fen, chess960=True)
+    assert (chess.Move.from_uci(move) in legal(board)) == allowed
+    check_position(board, position_of(board))
+    if allowed:
+        board.push_uci(move)
+        check_position(board, game_rows(board)[-1])
+
+
+def test_positions_that_differ_only_in_the_rook_that_may_castle_have_different_keys() -> None:
+    keys = {int(position_of(chess.Board(TWO_ROOKS.format(right), chess960=True))[KEY]) for right in ("A", "B", "-")}
+    assert len(keys) == 3
+
+
+def test_a_position_of_standard_chess_is_one_row_on_both_kinds_of_board() -> None:
+    for fen in (chess.STARTING_FEN, "r3k2r/8/8/8/8/8/8/R3K2R b Kq - 3 20"):
+        assert (position_of(chess.Board(fen)) == position_of(chess.Board(fen, chess960=True))).all()
+
+
+def test_castling_is_spelt_as_the_board_spells_it() -> None:
+    for turn, rank in (("w", "1"), ("b", "8")):
+        board = chess.Board(f"r3k2r/8/8/8/8/8/8/R3K2R {turn} KQkq - 0 1")
+        codes = {encode_move(board, chess.Move.from_uci(f"e{rank}{to}{rank}")) for to in ("g", "h")}
+        assert len(codes) == 1, "read in both spellings"
+        spelt = [decode_move(*codes, turn == "b", chess960).uci() for chess960 in (False, True)]
+        assert spelt == [f"e{rank}g{rank}", f"e{rank}h{rank}"]
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_insufficient_material_of_all_small_sets(count: int) -> None:
+    """Every set of up to four men beside the kings, bishops told apart by the colour of their squares."""
+    light, dark = list(chess.SquareSet(chess.BB_LIGHT_SQUARES)), list(chess.SquareSet(chess.BB_DARK_SQUARES))
+    kinds = [(chess.BISHOP, light), (chess.BISHOP, dark)]
+    kinds += [(kind, light[6:-6]) for kind in (chess.PAWN, chess.KNIGHT, chess.ROOK, chess.QUEEN)]
+    men = [(chess.Piece(kind, color), squares) for kind, squares in kinds for color in chess.COLORS]
+    insufficient = 0
+    for chosen in combinations_with_replacement(men, count):
+        board = chess.Board("8/8/8/4k3/8/8/8/4K3 w - - 0 1")
+        for piece, squares in chosen:
+            board.set_piece_at(next(square for square in squares if board.piece_at(square) is None), piece)
+        words = [0, board.pawns, board.knights, board.bishops | board.queens, board.rooks | board.queens, board.kings]
+        row = np.array([*words, 0, 0], dtype=np.uint64)
+        assert bool(insufficient_material(row)) == board.is_insufficient_material(), board.fen()
+        insufficient += board.is_insufficient_material()
+    # One man: four kinds of bishop, two of knights.  More: any number of either side's bishops, all on one colour.
+    assert insufficient == (1, 6, 6, 8, 10)[count]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,13 @@ def test_the_clock_stops_at_its_eight_bits() -> None:
     assert [int(halfmove_clock(row[STATE])) for row in game_rows(board)] == [254, 255, 255, 255, 255]
 
 
+def test_plies_are_counted_to_the_end_of_their_bits_and_go_on_from_nought() -> None:
+    board = chess.Board("4k2r/8/8/8/8/8/8/R3K3 w Qk - 0 32767")
+    for uci in ("a1a2", "h8h7", "a2a3", "h7h8", "a3a4"):
+        board.push_uci(uci)
+    assert [int(row[STATE]) >> 19 for row in game_rows(board)] == [65532, 65533, 65534, 65535, 0, 1]
+
+
 def test_a_pass_in_the_history_is_followed() -> None:
     board = chess.Board()
     board.push_uci("e2e4")
@@ -193,7 +203,7 @@ def test_a_castling_right_dies_with_its_rook_and_not_with_another_move() -> None
     for uci, fen_rights in (("g2h1", "Qkq"), ("a1a8", "k"), ("e8e7", "-")):
         board.push_uci(uci)
         assert board.castling_xfen() == fen_rights
-        compare(board, game_rows(board)[-1])
+        check_position(board, game_rows(board)[-1])
 
 
 def test_every_policy_move_is_reached_by_some_kernel_move() -> None:
@@ -205,4 +215,4 @@ def test_every_policy_move_is_reached_by_some_kernel_move() -> None:
         if origin[1] == "7":
             by_kind = [policy_slot(squares | kind << 12) for kind in (5, 6, 7, 8)]
             assert by_kind == [place[origin + target + piece] for piece in ("", "b", "r", "q")]
-    assert [policy_slot(4 | 6 << 6 | 3 << 12), policy_slot(4 | 2 << 6 | 4 << 12)] == [place["e1h1"], place["e1a1"]]
+    assert [policy_slot(4 | 7 << 6 | 3 << 12), policy_slot(4 | 0 << 6 | 4 << 12)] == [place["e1h1"], place["e1a1"]]

@@ -14,8 +14,8 @@ import pytest
 from engines.chess import pack_boards, policy_index
 from engines.search import PRESETS, SearchSettings, Tree, search
 from engines.search.forest import CHOICE, NODE, TRIAL, plant_boards
-from engines.search.gumbel import conclude
 from engines.search.growing import grow
+from engines.search.gumbel import conclude
 from engines.search.selection import considered_visits, select_gumbel_inside
 
 Games = Callable[[int, int, int], Iterator[chess.Board]]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import chess
+import chess.variant
 import numpy as np
 import pytest
 
@@ -329,7 +330,7 @@ def test_what_needs_no_evaluation_asks_for_none(hashing: Callable[..., Any]) -> 
         ([chess.Board()], {"formula": "ucb"}, ValueError, "unknown search formula 'ucb'"),
         (chess.Board(), {}, TypeError, "boards is a Board: give a sequence of chess.Board"),
         ([chess.Board(), "e4"], {}, TypeError, r"boards\[1\] is a str, not a chess.Board"),
-        ([chess.Board(chess960=True)], {}, ValueError, "standard chess only"),
+        ([chess.variant.AtomicBoard()], {}, ValueError, "plays chess and Chess960, not atomic"),
         ([chess.Board("8/8/8/8/8/8/8/K7 w - - 0 1")], {}, ValueError, "exactly one king a side"),
         ([chess.Board("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1")], {}, ValueError, r"boards\[0\] has no legal move"),
     ],
