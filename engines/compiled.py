@@ -17,7 +17,7 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-KERNEL_FOLDERS = ("chess", "search", "selfplay")
+KERNEL_FOLDERS = ("chess", "networks", "search", "selfplay")
 """Folders beside this file that hold compiled functions; a test keeps the list complete."""
 
 
