@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 from engines.chess.bits import lowest
 from engines.chess.encoding import HISTORY_BOARDS, INPUT_PLANES, PLANES_PER_BOARD
 from engines.compiled import kernel
-from engines.networks.lanes import WIDTH, add, fma, load, splat, store
-from engines.networks.nonlinear import activate
+from engines.networks.lanes import WIDTH, add, fma, higher, load, number, splat, store
 from engines.networks.winograd import BOARD, EDGE
 
-__all__ = ["PIECES", "TAPS", "first_layer", "first_layer_weights"]
+__all__ = ["TAPS", "first_layer", "first_layer_weights"]
 
 TAPS: Final = 9
-PIECES: Final = PLANES_PER_BOARD - 1
-"""Planes of a board that show pieces."""
+"""Numbers of a filter."""
 
+_PIECES: Final = PLANES_PER_BOARD - 1
 _HISTORY: Final = HISTORY_BOARDS * PLANES_PER_BOARD
 _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _NONE: Final = np.uint64(0)
@@ -47,7 +46,7 @@ def first_layer_weights(weight: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     # A filter's last row sees the rank behind, so what it gives lies before the bit.
     bits = weight[:, :, ::-1, ::-1].transpose(1, 2, 3, 0)
-    pieces = bits[:_HISTORY].reshape(HISTORY_BOARDS, PLANES_PER_BOARD, 3, 3, -1)[:, :PIECES].sum(axis=0)
+    pieces = bits[:_HISTORY].reshape(HISTORY_BOARDS, PLANES_PER_BOARD, 3, 3, -1)[:, :_PIECES].sum(axis=0)
     # Which of a filter's three rows lie on the board, on its first rank, in its middle and on its last.
     on_board = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 0]], dtype=np.float64)
     ones = np.einsum("ra,fb,cpab->prfc", on_board, on_board, weight)
@@ -55,64 +54,66 @@ def first_layer_weights(weight: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @kernel
-def _around(board, mask, value, weights, taps, channels):
+def _around(memory, board, mask, value, weights, taps, channels):
     """Add to a board what each bit of a plane adds to the squares around it."""
     run = 3 * channels
     rank = EDGE * channels
-    number = splat(value)
+    factor = splat(value)
     while mask != _NONE:
         square = np.int64(lowest(mask))
         mask &= mask - _ONE_BIT
-        place = (square // 8) * rank + (square % 8) * channels
+        place = board + (square // 8) * rank + (square % 8) * channels
         source = taps
         for _ in range(3):
             for c in range(0, run, WIDTH):
-                store(board, place + c, fma(number, load(weights, source + c), load(board, place + c)))
+                store(memory, place + c, fma(factor, load(weights, source + c), load(memory, place + c)))
             place += rank
             source += run
 
 
 @kernel
-def first_layer(masks, values, weights, start, bias, channels, function, boards, to, work):
-    """The first convolution of one position, and the activation function.
+def first_layer(masks, values, first, weights, start, bias, channels, floor, memory, to, work):
+    """The first convolution of one position, and at least ``floor``.
 
-    ``masks``, ``values``: [112] of the position; ``weights``, ``start``, ``bias``: the array that holds the arranged
-    filters and the bias, and where; ``boards``, ``to``: the array for the board [10, 10, channels] and where it
-    begins, its border is left alone; ``work``: at least 109 · channels numbers.
+    ``masks``, ``values``, ``first``: where its 112 masks and values begin; ``weights``, ``start``, ``bias``: where the
+    arranged filters and the bias are; ``memory``, ``to``: where the board [10, 10, channels] is to begin, its border is
+    left alone; ``work``: where 109 · channels numbers may be kept.
     """
     taps = TAPS * channels
     pieces = start + INPUT_PLANES * taps
-    ones = pieces + PIECES * taps
-    kinds = BOARD * channels
-    for c in range(0, kinds, WIDTH):
-        store(work, c, splat(_ZERO))
+    ones = pieces + _PIECES * taps
+    kinds = work + BOARD * channels
+    for c in range(work, kinds, WIDTH):
+        store(memory, c, splat(_ZERO))
     for kind in range(TAPS):
         for c in range(0, channels, WIDTH):
-            store(work, kinds + kind * channels + c, load(weights, bias + c))
-    for kind in range(PIECES):
+            store(memory, kinds + kind * channels + c, load(weights, bias + c))
+    for kind in range(_PIECES):
+        planes = range(kind, _HISTORY, PLANES_PER_BOARD)
         shared = _ALL
-        for board in range(HISTORY_BOARDS):
-            plane = board * PLANES_PER_BOARD + kind
-            shared &= masks[plane] if values[plane] == _ONE else _NONE
-        _around(work, shared, _ONE, weights, pieces + kind * taps, channels)
-        for board in range(HISTORY_BOARDS):
-            plane = board * PLANES_PER_BOARD + kind
-            _around(work, masks[plane] & ~shared, values[plane], weights, start + plane * taps, channels)
-    for plane in range(PIECES, INPUT_PLANES):
-        if plane < _HISTORY and plane % PLANES_PER_BOARD != PIECES:
+        for plane in planes:
+            shared &= number(masks, first + plane) if number(values, first + plane) == _ONE else _NONE
+        _around(memory, work, shared, _ONE, weights, pieces + kind * taps, channels)
+        for plane in planes:
+            mask, value = number(masks, first + plane) & ~shared, number(values, first + plane)
+            _around(memory, work, mask, value, weights, start + plane * taps, channels)
+    for plane in range(_PIECES, INPUT_PLANES):
+        if plane < _HISTORY and plane % PLANES_PER_BOARD != _PIECES:
             continue
-        if masks[plane] == _ALL:
-            number = splat(values[plane])
+        mask, value = number(masks, first + plane), number(values, first + plane)
+        if mask == _ALL:
+            factor = splat(value)
             source = ones + plane * taps
-            for c in range(kinds, kinds + taps, WIDTH):
-                store(work, c, fma(number, load(weights, source + c - kinds), load(work, c)))
+            for c in range(0, taps, WIDTH):
+                store(memory, kinds + c, fma(factor, load(weights, source + c), load(memory, kinds + c)))
         else:
-            _around(work, masks[plane], values[plane], weights, start + plane * taps, channels)
+            _around(memory, work, mask, value, weights, start + plane * taps, channels)
+    lowest_allowed = splat(floor)
     for rank in range(8):
         row = 3 * min(rank, 1) + 3 * (rank // 7)
         for file in range(8):
             kind = kinds + (row + min(file, 1) + file // 7) * channels
             place = ((rank + 1) * EDGE + file + 1) * channels
             for c in range(0, channels, WIDTH):
-                total = add(load(work, place + c), load(work, kind + c))
-                store(boards, to + place + c, activate(total, function))
+                total = add(load(memory, work + place + c), load(memory, kind + c))
+                store(memory, to + place + c, higher(lowest_allowed, total))

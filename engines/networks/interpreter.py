@@ -1,8 +1,8 @@
 """Carrying out a program on packed positions: the compiled forward pass.
 
-Positions go through in blocks of eight, each operation on the whole block, so that what a block needs stays in the
-second-level cache and each weight read from beyond it serves eight positions. No sum runs over more than one position,
-and none depends on the block: a position gets the same bits alone, in any company and at any place.
+Positions go through in blocks, each operation on the whole block, so that what a block needs stays in the second-level
+cache and each weight read from beyond it serves all its positions. No sum runs over more than one position, and none
+depends on the block: a position gets the same bits alone, in any company and at any place.
 """
 
 from __future__ import annotations
@@ -14,32 +14,34 @@ import numpy as np
 
 from engines.compiled import kernel
 from engines.networks.first_layer import TAPS, first_layer
-from engines.networks.lanes import WIDTH, add, fma, load, multiply, splat, store
-from engines.networks.nonlinear import activate, sigmoid
+from engines.networks.lanes import WIDTH, add, fma, higher, load, multiply, number, pointer, put, splat, store
+from engines.networks.nonlinear import mish, sigmoid
 from engines.networks.products import ROWS, matrix_product
 from engines.networks.program import FIELDS, Operation
 from engines.networks.winograd import BOARD, EDGE, TILES, TRANSFORMED, from_tiles, to_tiles
 
-__all__ = ["BLOCK", "run", "work_size"]
+__all__ = ["BLOCK", "run", "scratch_size"]
 
-BLOCK: Final = 8
+BLOCK: Final = 16
 """Positions that go through an operation together; a multiple of four."""
 
 (
-    _OPERATION, _SOURCE, _TARGET, _OTHER, _DEPTH, _COLUMNS, _WEIGHTS, _BIAS, _WIDTH, _FUNCTION
+    _OPERATION, _SOURCE, _TARGET, _OTHER, _DEPTH, _COLUMNS, _WEIGHTS, _BIAS, _WIDTH, _RECTIFIED
 ) = range(len(FIELDS))  # fmt: skip
-_FIRST_LAYER, _CONVOLUTION, _POOL, _DENSE, _EXCITE, _POINTWISE, _POLICY, _VALUE, _RESULTS = (
+_FIRST_LAYER, _CONVOLUTION, _POOL, _DENSE, _EXCITE, _POINTWISE, _MISH, _TANH, _POLICY, _RESULTS = (
     int(operation) for operation in Operation
 )
 _ZERO: Final = np.float32(0.0)
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1.0)
+_LOWEST: Final = np.float32(-np.inf)
 _A_SQUARE: Final = np.float32(1 / 64)
 
 
-def work_size(channels: int) -> tuple[int, int]:
-    """Numbers of scratch memory for tiles (and as many for products), and for the work of one position."""
-    return BLOCK * TRANSFORMED * _step(channels), max((BOARD + TAPS) * channels, TRANSFORMED * WIDTH)
+def scratch_size(channels: int) -> int:
+    """Numbers of scratch memory that a run needs when no convolution has more channels than this."""
+    tiles: int = BLOCK * TRANSFORMED * _step(channels)
+    return 2 * tiles + max((BOARD + TAPS) * channels, TRANSFORMED * WIDTH)
 
 
 @kernel
@@ -49,168 +51,156 @@ def _step(channels):
 
 
 @kernel
-def _convolve(row, weights, state, base, stride, count, tiles, products, work):
-    depth, columns = row[_DEPTH], row[_COLUMNS]
-    step, to_step = _step(depth), _step(columns)
-    for i in range(count):
-        to_tiles(state, base + i * stride + row[_SOURCE], depth, tiles, i * TRANSFORMED * step, step, work)
-    for part in range(TRANSFORMED):
-        matrix_product(
-            tiles, part * step, depth, TRANSFORMED * step, count,
-            weights, row[_WEIGHTS] + part * depth * columns,
-            products, part * to_step, columns, TRANSFORMED * to_step, depth, columns, row[_WIDTH],
-        )  # fmt: skip
-    for i in range(count):
-        start = base + i * stride
-        skip = start + row[_OTHER] if row[_OTHER] >= 0 else -1
-        from_tiles(
-            products, i * TRANSFORMED * to_step, to_step, columns,
-            weights, row[_BIAS], skip, row[_FUNCTION], state, start + row[_TARGET], work,
-        )  # fmt: skip
+def _pool(memory, start, source, target, columns):
+    for c in range(0, columns, WIDTH):
+        total = splat(_ZERO)
+        for rank in range(1, 9):
+            place = start + source + (rank * EDGE + 1) * columns + c
+            for _ in range(8):
+                total = add(total, load(memory, place))
+                place += columns
+        store(memory, start + target + c, multiply(total, splat(_A_SQUARE)))
 
 
 @kernel
-def _pool(row, state, base, stride, count):
-    columns = row[_COLUMNS]
-    for i in range(count):
-        start = base + i * stride
+def _excite(memory, start, source, target, gates, columns, floor):
+    lowest = splat(floor)
+    for c in range(0, columns, WIDTH):
+        scale = sigmoid(load(memory, start + gates + c))
+        shift = load(memory, start + gates + columns + c)
+        for rank in range(1, 9):
+            place = start + (rank * EDGE + 1) * columns + c
+            for _ in range(8):
+                skip = add(load(memory, target + place), shift)
+                total = fma(scale, load(memory, source + place), skip)
+                store(memory, target + place, higher(lowest, total))
+                place += columns
+
+
+@kernel
+def _shift(memory, start, rows, weights, bias, columns, floor):
+    """Add the bias to ``rows`` rows of ``columns`` numbers, and make them at least ``floor``."""
+    lowest = splat(floor)
+    for place in range(start, start + rows * columns, columns):
         for c in range(0, columns, WIDTH):
-            total = splat(_ZERO)
-            for rank in range(1, 9):
-                place = start + row[_SOURCE] + (rank * EDGE + 1) * columns + c
-                for file in range(8):
-                    total = add(total, load(state, place + file * columns))
-            store(state, start + row[_TARGET] + c, multiply(total, splat(_A_SQUARE)))
+            store(memory, place + c, higher(lowest, add(load(memory, place + c), load(weights, bias + c))))
 
 
 @kernel
-def _shift(state, start, size, weights, bias, columns, function):
-    """Add the bias to rows of ``columns`` numbers and apply the function."""
-    for place in range(start, start + size, columns):
-        for c in range(0, columns, WIDTH):
-            total = add(load(state, place + c), load(weights, bias + c))
-            store(state, place + c, activate(total, function))
-
-
-@kernel
-def _dense(row, weights, state, base, stride, count):
-    columns = row[_COLUMNS]
-    # Rows go in fours; what is calculated for rows behind the last position is never read.
-    groups = (count + ROWS - 1) // ROWS
-    matrix_product(
-        state, base + row[_SOURCE], stride, ROWS * stride, groups,
-        weights, row[_WEIGHTS],
-        state, base + row[_TARGET], stride, ROWS * stride, row[_DEPTH], columns, row[_WIDTH],
-    )  # fmt: skip
-    for i in range(count):
-        _shift(state, base + i * stride + row[_TARGET], columns, weights, row[_BIAS], columns, row[_FUNCTION])
-
-
-@kernel
-def _excite(row, state, base, stride, count):
-    columns = row[_COLUMNS]
-    for i in range(count):
-        start = base + i * stride
-        gates = start + row[_OTHER]
-        for c in range(0, columns, WIDTH):
-            scale = sigmoid(load(state, gates + c))
-            shift = load(state, gates + columns + c)
-            for rank in range(1, 9):
-                place = start + (rank * EDGE + 1) * columns + c
-                for _ in range(8):
-                    target = row[_TARGET] + place
-                    total = fma(scale, load(state, row[_SOURCE] + place), add(load(state, target), shift))
-                    store(state, target, activate(total, row[_FUNCTION]))
-                    place += columns
-
-
-@kernel
-def _pointwise(row, weights, state, base, stride, count):
-    depth, columns = row[_DEPTH], row[_COLUMNS]
-    for i in range(count):
-        source, target = base + i * stride + row[_SOURCE], base + i * stride + row[_TARGET]
-        for rank in range(8):
-            matrix_product(
-                state, source + ((rank + 1) * EDGE + 1) * depth, depth, ROWS * depth, 2,
-                weights, row[_WEIGHTS],
-                state, target + 8 * rank * columns, columns, ROWS * columns, depth, columns, row[_WIDTH],
-            )  # fmt: skip
-        _shift(state, target, 64 * columns, weights, row[_BIAS], columns, row[_FUNCTION])
-
-
-@kernel
-def _results(row, state, start, wdl):
-    """Win, draw and loss of one position, as ``wdl`` [3]."""
-    value = start + row[_SOURCE]
-    if row[_COLUMNS] == 1:
-        wdl[0] = (_ONE + state[value]) * _HALF
-        wdl[1] = _ZERO
-        wdl[2] = _ONE - wdl[0]
-        return
-    a, b, c = np.float64(state[value]), np.float64(state[value + 1]), np.float64(state[value + 2])
+def _win_draw_loss(memory, value, columns):
+    """Three probabilities from three logits, or from a number in [-1, 1]."""
+    if columns == 1:
+        win = (_ONE + number(memory, value)) * _HALF
+        return win, _ZERO, _ONE - win
+    a, b, c = number(memory, value), number(memory, value + 1), number(memory, value + 2)
     highest = max(a, b, c)
-    a, b, c = math.exp(a - highest), math.exp(b - highest), math.exp(c - highest)
-    wdl[0], wdl[1], wdl[2] = a / (a + b + c), b / (a + b + c), c / (a + b + c)
-
-
-@kernel
-def _all_finite(numbers):
-    total = _ZERO
-    for number in numbers:
-        total += abs(number * _ZERO)
-    return total == _ZERO
+    x, y, z = math.exp(a - highest), math.exp(b - highest), math.exp(c - highest)
+    return np.float32(x / (x + y + z)), np.float32(y / (x + y + z)), np.float32(z / (x + y + z))
 
 
 @kernel
 def run(
-    program, first, last, weights, moves, masks, values, begin, end, state, stride, held, tiles, products, work,
-    logits, wdl, moves_left,
+    program, first, last, weights_array, moves_array, masks_array, values_array, begin, end, memory_array, scratch,
+    state, stride, held, logits_array, wdl_array, moves_left_array,
 ):  # fmt: skip
     """Carry out the operations ``first`` to ``last`` (not itself) for the positions ``begin`` to ``end`` (not itself).
 
-    ``program``, ``weights``, ``moves``: of a `Program`. ``masks``, ``values``: uint64 and float32 [n, 112]. ``state``:
-    the rows of the positions, one after the other, ``stride`` numbers each; with ``held`` those of all n positions
+    ``program``, ``weights_array``, ``moves_array``: of a `Program`. ``masks_array``, ``values_array``: uint64 and
+    float32 [n, 112], contiguous. ``memory_array``: float32, in which scratch memory of `scratch_size` begins at
+    ``scratch``, and at ``state`` the rows of positions, ``stride`` numbers each: with ``held`` those of all n positions
     (filled up to a multiple of ``BLOCK``), which keep what was calculated for a later call to go on with, else those of
-    one block. ``tiles``, ``products``, ``work``: scratch memory of `work_size`. Results go to ``logits`` float32
-    [n, 1858], ``wdl`` [n, 3] and ``moves_left`` [n], which may be empty. Says whether logits and value are finite, as
-    far as they were calculated.
+    one block. Results go to ``logits_array`` float32 [n, 1858], ``wdl_array`` [n, 3] and ``moves_left_array`` [n], or
+    [0] without that head. Says whether all results so far are finite, save plies left.
     """
-    finite = True
-    for start in range(begin, end, BLOCK):
-        count = min(BLOCK, end - start)
-        base = start * stride if held else 0
+    weights, memory, moves = pointer(weights_array), pointer(memory_array), pointer(moves_array)
+    masks, values = pointer(masks_array), pointer(values_array)
+    logits, wdl, moves_left = pointer(logits_array), pointer(wdl_array), pointer(moves_left_array)
+    planes, policy = masks_array.shape[1], logits_array.shape[1]
+    total = _ZERO
+    for block in range(begin, end, BLOCK):
+        count = min(BLOCK, end - block)
+        base = state + (block * stride if held else 0)
         for index in range(first, last):
-            row = program[index]
-            operation = row[_OPERATION]
+            operation = program[index, _OPERATION]
+            source, target, other = program[index, _SOURCE], program[index, _TARGET], program[index, _OTHER]
+            depth, columns = program[index, _DEPTH], program[index, _COLUMNS]
+            weight, bias, width = program[index, _WEIGHTS], program[index, _BIAS], program[index, _WIDTH]
+            floor = _ZERO if program[index, _RECTIFIED] else _LOWEST
+            # A product that fits into one panel may take the place of its factor, which halves what the cache must
+            # hold; the steps from one to the next must then be the same.
+            tiles = scratch
+            step = _step(depth)
+            to_step = _step(columns)
+            products = tiles + BLOCK * TRANSFORMED * step
+            if columns <= WIDTH * width:
+                step = to_step = max(step, to_step)
+                products = tiles
+            work = products + BLOCK * TRANSFORMED * to_step
+
+            outer = inner = 1
             if operation == _CONVOLUTION:
-                _convolve(row, weights, state, base, stride, count, tiles, products, work)
-            elif operation == _FIRST_LAYER:
                 for i in range(count):
-                    first_layer(
-                        masks[start + i], values[start + i], weights, row[_WEIGHTS], row[_BIAS], row[_COLUMNS],
-                        row[_FUNCTION], state, base + i * stride + row[_TARGET], work,
-                    )  # fmt: skip
-            elif operation == _POOL:
-                _pool(row, state, base, stride, count)
-            elif operation == _DENSE:
-                _dense(row, weights, state, base, stride, count)
-            elif operation == _EXCITE:
-                _excite(row, state, base, stride, count)
+                    place = base + i * stride + source
+                    to_tiles(memory, place, depth, tiles + i * TRANSFORMED * step, step, work)
+                inner, groups = TRANSFORMED, count
+                a, row, group, a_outer, a_inner = tiles, depth, TRANSFORMED * step, 0, step
+                c, to_row, to_group, c_outer, c_inner = products, columns, TRANSFORMED * to_step, 0, to_step
+                b_inner = depth * columns
             elif operation == _POINTWISE:
-                _pointwise(row, weights, state, base, stride, count)
-            elif operation == _POLICY:
-                for i in range(count):
-                    source = base + i * stride + row[_SOURCE]
-                    for move in range(len(moves)):
-                        logits[start + i, move] = state[source + moves[move]]
-            elif operation == _VALUE:
-                for i in range(count):
-                    place = base + i * stride + row[_SOURCE]
-                    state[place] = math.tanh(np.float64(state[place]))
-            elif operation == _RESULTS:
-                for i in range(count):
-                    _results(row, state, base + i * stride, wdl[start + i])
-                    finite &= _all_finite(wdl[start + i]) and _all_finite(logits[start + i])
-                    if row[_OTHER] >= 0:
-                        moves_left[start + i] = state[base + i * stride + row[_OTHER]]
-    return finite
+                outer, inner, groups = count, 8, 2
+                a, row, group = base + source + (EDGE + 1) * depth, depth, ROWS * depth
+                a_outer, a_inner = stride, EDGE * depth
+                c, to_row, to_group, c_outer, c_inner = base + target, columns, ROWS * columns, stride, 8 * columns
+                b_inner = 0
+            else:
+                # Rows go in fours; what is calculated for rows behind the last position is never read.
+                groups = (count + ROWS - 1) // ROWS if operation == _DENSE else 0
+                a, row, group, a_outer, a_inner = base + source, stride, ROWS * stride, 0, 0
+                c, to_row, to_group, c_outer, c_inner = base + target, stride, ROWS * stride, 0, 0
+                b_inner = 0
+            if groups > 0:
+                for i in range(outer):
+                    for k in range(inner):
+                        matrix_product(
+                            memory, a + i * a_outer + k * a_inner, row, group, groups,
+                            weights, weight + k * b_inner,
+                            memory, c + i * c_outer + k * c_inner, to_row, to_group, depth, columns, width,
+                        )  # fmt: skip
+            for i in range(count):
+                start = base + i * stride
+                if operation == _CONVOLUTION:
+                    skip = start + other if other >= 0 else -1
+                    place = products + i * TRANSFORMED * to_step
+                    from_tiles(memory, place, to_step, columns, weights, bias, skip, floor, start + target, work)
+                elif operation in (_DENSE, _POINTWISE):
+                    rows = 64 if operation == _POINTWISE else 1
+                    _shift(memory, start + target, rows, weights, bias, columns, floor)
+                elif operation == _FIRST_LAYER:
+                    place = (block + i) * planes
+                    first_layer(
+                        masks, values, place, weights, weight, bias, columns, floor, memory, start + target, scratch
+                    )
+                elif operation == _POOL:
+                    _pool(memory, start, source, target, columns)
+                elif operation == _EXCITE:
+                    _excite(memory, start, source, target, other, columns, floor)
+                elif operation == _MISH:
+                    mish(memory, start + target, columns)
+                elif operation == _TANH:
+                    put(memory, start + target, np.float32(math.tanh(number(memory, start + target))))
+                elif operation == _POLICY:
+                    for move in range(policy):
+                        logit = number(memory, start + source + number(moves, move))
+                        put(logits, (block + i) * policy + move, logit)
+                elif operation == _RESULTS:
+                    win, draw, loss = _win_draw_loss(memory, start + source, columns)
+                    put(wdl, 3 * (block + i), win)
+                    put(wdl, 3 * (block + i) + 1, draw)
+                    put(wdl, 3 * (block + i) + 2, loss)
+                    if other >= 0:
+                        put(moves_left, block + i, number(memory, start + other))
+                    # Zero times a number is zero only if it is finite.
+                    total += abs(_ZERO * win) + abs(_ZERO * draw) + abs(_ZERO * loss)
+                    for move in range(policy):
+                        total += abs(_ZERO * number(logits, (block + i) * policy + move))
+    return total == _ZERO

@@ -6,7 +6,8 @@ LLVM makes one register of 512 bits of them, two of 256 or four of 128, whatever
 the one written, in the order written, rounded once; `fma` rounds a product and a sum together. So the results are the
 same bits on every processor.
 
-Arrays are contiguous float32 arrays of one dimension; their indices are not checked.
+Numbers lie behind a bare `pointer` to the first number of an array, and are found by their index, which is not
+checked: handing arrays from function to function would make most of the code to compile. The array must outlive it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ __all__ = [
     "divide",
     "fma",
     "fused",
+    "higher",
     "load",
     "lower",
     "multiply",
+    "number",
+    "pointer",
     "power_of_two",
-    "rectify",
+    "put",
     "splat",
     "splatted",
     "store",
@@ -51,7 +55,7 @@ _EXPONENT_OF_ONE: Final = 127
 Generate = Callable[[Any, Any, Any, Any], Any]
 
 
-class _Lanes(types.Type):  # type: ignore[misc]
+class _Lanes(types.Type):
     """numba's type of a vector."""
 
     def __init__(self) -> None:
@@ -62,15 +66,14 @@ _lanes: Final = _Lanes()
 
 
 @register_model(_Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, VECTOR)
+        super().__init__(manager, kind, VECTOR)  # type: ignore[no-untyped-call]
 
 
-def address(context: Any, builder: Any, kind: Any, array: Any, index: Any, pointee: Any) -> Any:
-    """Emit a pointer to element ``index`` of an array of numba type ``kind``, as a pointer to ``pointee``."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
+def address(builder: Any, pointer: Any, index: Any, pointee: Any) -> Any:
+    """Emit the address of number ``index`` behind ``pointer``, as a pointer to ``pointee``."""
+    return builder.bitcast(builder.gep(pointer, [index]), pointee.as_pointer())
 
 
 def splatted(builder: Any, number: Any) -> Any:
@@ -87,28 +90,59 @@ def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def load(typing: Any, array: Any, index: Any) -> Any:
-    """Give the sixteen numbers of `array` from `index` on."""
+def pointer(typing: Any, array: Any) -> Any:
+    """Give a pointer to the first number of a contiguous array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(address(context, builder, array, *arguments, VECTOR), align=ALIGNMENT)
+        return context.make_array(array)(context, builder, arguments[0]).data
 
-    return _lanes(array, types.int64), generate
+    return types.CPointer(array.dtype)(array), generate
 
 
 @intrinsic
-def store(typing: Any, array: Any, index: Any, numbers: Any) -> Any:
-    """Write sixteen numbers into `array`, from `index` on."""
+def number(typing: Any, numbers: Any, index: Any) -> Any:
+    """Give number `index`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], address(context, builder, array, *arguments[:2], VECTOR), align=ALIGNMENT)
+        return builder.load(builder.gep(arguments[0], [arguments[1]]))
+
+    return numbers.dtype(numbers, types.int64), generate
+
+
+@intrinsic
+def put(typing: Any, numbers: Any, index: Any, value: Any) -> Any:
+    """Write number `index`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], builder.gep(arguments[0], [arguments[1]]))
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _lanes), generate
+    return types.void(numbers, types.int64, numbers.dtype), generate
 
 
 @intrinsic
-def splat(typing: Any, number: Any) -> Any:
+def load(typing: Any, numbers: Any, index: Any) -> Any:
+    """Give sixteen float32 numbers, from `index` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(address(builder, arguments[0], arguments[1], VECTOR), align=ALIGNMENT)
+
+    return _lanes(numbers, types.int64), generate
+
+
+@intrinsic
+def store(typing: Any, numbers: Any, index: Any, vector: Any) -> Any:
+    """Write sixteen float32 numbers, from `index` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], address(builder, arguments[0], arguments[1], VECTOR), align=ALIGNMENT)
+        return context.get_dummy_value()
+
+    return types.void(numbers, types.int64, _lanes), generate
+
+
+@intrinsic
+def splat(typing: Any, value: Any) -> Any:
     """Give a float32 number sixteen times."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -148,23 +182,23 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def rectify(typing: Any, a: Any) -> Any:
-    """Give a where it is not below zero, else zero; a NaN stays one."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        zero = ir.Constant(VECTOR, [0.0] * WIDTH)
-        return builder.select(builder.fcmp_ordered("<", arguments[0], zero), zero, arguments[0])
-
-    return _lanes(_lanes), generate
-
-
-@intrinsic
 def lower(typing: Any, a: Any, b: Any) -> Any:
     """Give the lower of a and b; b where one is NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a_value, b_value = arguments
         return builder.select(builder.fcmp_ordered("<", a_value, b_value), a_value, b_value)
+
+    return _lanes(_lanes, _lanes), generate
+
+
+@intrinsic
+def higher(typing: Any, a: Any, b: Any) -> Any:
+    """Give the higher of a and b; b where one is NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a_value, b_value = arguments
+        return builder.select(builder.fcmp_ordered(">", a_value, b_value), a_value, b_value)
 
     return _lanes(_lanes, _lanes), generate
 

@@ -8,22 +8,21 @@ import numpy as np
 
 from engines.compiled import kernel
 from engines.networks.lanes import (
+    WIDTH,
     add,
     divide,
     fma,
+    higher,
+    load,
     lower,
     multiply,
     power_of_two,
-    rectify,
     splat,
+    store,
     subtract,
 )
 
-__all__ = ["IDENTITY", "MISH", "RELU", "activate", "exponential", "sigmoid"]
-
-IDENTITY: Final = 0
-RELU: Final = 1
-MISH: Final = 2
+__all__ = ["exponential", "mish", "sigmoid"]
 
 # exp(x) = 2ⁿ · exp(r), n the whole number nearest to x / ln 2 and |r| ≤ ln 2 / 2. ln 2 is subtracted in two parts, the
 # first so short that n times it is exact. Adding 1.5 · 2²³ rounds to a whole number.
@@ -45,8 +44,7 @@ _TWO: Final = np.float32(2.0)
 @kernel
 def exponential(x):
     """exp(x) to about one unit in the last place, of x brought into [-87, 88]; NaN of NaN."""
-    x = subtract(splat(_ZERO), lower(splat(-_LOWEST), subtract(splat(_ZERO), x)))
-    x = lower(splat(_HIGHEST), x)
+    x = higher(splat(_LOWEST), lower(splat(_HIGHEST), x))
     shifted = fma(x, splat(_PER_LN2), splat(_ROUNDER))
     n = subtract(shifted, splat(_ROUNDER))
     r = fma(n, splat(-_LN2_HIGH), x)
@@ -68,18 +66,13 @@ def sigmoid(x):
 
 
 @kernel
-def mish(x):
-    """x · tanh(ln(1 + exp(x))), which is x · n / (n + 2) with n = exp(x) · (exp(x) + 2)."""
-    e = exponential(lower(splat(_MISH_IS_IDENTITY), x))
-    n = multiply(e, add(e, splat(_TWO)))
-    return multiply(x, divide(n, add(n, splat(_TWO))))
+def mish(numbers, start, size):
+    """Replace ``size`` numbers x, a multiple of sixteen, by x · tanh(ln(1 + exp(x))); zeros stay.
 
-
-@kernel
-def activate(x, function):
-    """`RELU`, `MISH` or `IDENTITY` of x."""
-    if function == RELU:
-        return rectify(x)
-    if function == MISH:
-        return mish(x)
-    return x
+    That is x · n / (n + 2) with n = exp(x) · (exp(x) + 2).
+    """
+    for i in range(start, start + size, WIDTH):
+        x = load(numbers, i)
+        e = exponential(lower(splat(_MISH_IS_IDENTITY), x))
+        n = multiply(e, add(e, splat(_TWO)))
+        store(numbers, i, multiply(x, divide(n, add(n, splat(_TWO)))))

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from engines.compiled import kernel
-from engines.networks.lanes import ALIGNMENT, NUMBER, VECTOR, WIDTH, address, fused, splatted
+from engines.networks.lanes import ALIGNMENT, VECTOR, WIDTH, address, fused, splatted
 
 __all__ = ["ROWS", "WIDEST", "WIDEST_OF_TWO", "matrix_product", "panel_width", "panels"]
 
@@ -56,7 +56,8 @@ def panels(matrix: NDArray[np.float64], width: int) -> NDArray[np.float32]:
     columns = matrix.shape[1]
     step = width * WIDTH
     parts = [matrix[:, start : start + step].ravel() for start in range(0, columns, step)]
-    return np.concatenate(parts).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite weights are the caller's to report
+        return np.concatenate(parts).astype(np.float32)
 
 
 def _multiplier(groups: int, width: int) -> Any:
@@ -75,9 +76,9 @@ def _multiplier(groups: int, width: int) -> Any:
                 offsets = [builder.add(builder.mul(group, g), builder.mul(row, r)) for g, r in places]
                 return [builder.gep(first, [offset]) for offset in offsets]
 
-            sources = rows(address(context, builder, a, a_value, start, NUMBER), row, group)
-            targets = rows(address(context, builder, c, c_value, to, NUMBER), to_row, to_group)
-            weights = address(context, builder, b, b_value, panel, VECTOR)
+            sources = rows(builder.gep(a_value, [start]), row, group)
+            targets = rows(builder.gep(c_value, [to]), to_row, to_group)
+            weights = address(builder, b_value, panel, VECTOR)
             zero = ir.Constant(VECTOR, [0.0] * WIDTH)
             before, step = builder.block, builder.append_basic_block("step")
             done = builder.append_basic_block("done")
@@ -128,10 +129,10 @@ _two_1, _two_2, _two_3 = _multipliers(2, 3)
 def matrix_product(a, start, row, group, groups, b, panel, c, to, to_row, to_group, depth, columns, width):
     """C = A · B for rows in groups of four.
 
-    ``a``, ``start``, ``row``, ``group``: the array of A, its first number, and the steps from row to row and from group
-    to group; ``groups``: how many; ``b``, ``panel``: the array of B's panels and their first number; ``c``, ``to``,
-    ``to_row``, ``to_group``: as for A; ``depth``: at least one; ``columns``: a multiple of 16; ``width``: vectors in a
-    panel.
+    ``a``, ``start``, ``row``, ``group``: the numbers with A, where it begins, and the steps from row to row and from
+    group to group; ``groups``: how many; ``b``, ``panel``: the numbers with B's panels and where they begin; ``c``,
+    ``to``, ``to_row``, ``to_group``: as for A, and the same place where there is one panel only; ``depth``: at least
+    one; ``columns``: a multiple of 16; ``width``: vectors in a panel.
     """
     while columns > 0:
         vectors = min(width, columns // WIDTH)

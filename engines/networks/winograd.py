@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.compiled import kernel
-from engines.networks.lanes import WIDTH, add, fma, load, multiply, splat, store, subtract
-from engines.networks.nonlinear import activate
+from engines.networks.lanes import WIDTH, add, fma, higher, load, multiply, splat, store, subtract
 
 __all__ = ["BOARD", "EDGE", "POINTS", "TILES", "TRANSFORMED", "filters_transformed", "from_tiles", "to_tiles"]
 
@@ -83,12 +82,11 @@ def _backward(m0, m1, m2, m3, m4, m5):
 
 
 @kernel
-def to_tiles(boards, start, channels, tiles, to, step, work):
+def to_tiles(memory, start, channels, to, step, work):
     """Transform the tiles of one board.
 
-    ``boards``, ``start``: the array that holds the board [10, 10, channels] and where it begins; ``tiles``, ``to``:
-    the array for the result [36][4 tiles, channels] and where it begins, ``step`` from one of the 36 to the next, at
-    least 4 · channels; ``work``: at least 576 numbers.
+    ``start``: where the board [10, 10, channels] begins; ``to``: where the result [36][4 tiles, channels] is to begin,
+    ``step`` from one of the 36 to the next, at least 4 · channels; ``work``: where 576 numbers may be kept.
     """
     rank = EDGE * channels
     for tile in range(TILES):
@@ -97,49 +95,50 @@ def to_tiles(boards, start, channels, tiles, to, step, work):
             place = corner + c
             for i in range(6):
                 t0, t1, t2, t3, t4, t5 = _forward(
-                    load(boards, place),
-                    load(boards, place + rank),
-                    load(boards, place + 2 * rank),
-                    load(boards, place + 3 * rank),
-                    load(boards, place + 4 * rank),
-                    load(boards, place + 5 * rank),
+                    load(memory, place),
+                    load(memory, place + rank),
+                    load(memory, place + 2 * rank),
+                    load(memory, place + 3 * rank),
+                    load(memory, place + 4 * rank),
+                    load(memory, place + 5 * rank),
                 )
-                w = i * WIDTH
-                store(work, w, t0)
-                store(work, w + 6 * WIDTH, t1)
-                store(work, w + 12 * WIDTH, t2)
-                store(work, w + 18 * WIDTH, t3)
-                store(work, w + 24 * WIDTH, t4)
-                store(work, w + 30 * WIDTH, t5)
+                w = work + i * WIDTH
+                store(memory, w, t0)
+                store(memory, w + 6 * WIDTH, t1)
+                store(memory, w + 12 * WIDTH, t2)
+                store(memory, w + 18 * WIDTH, t3)
+                store(memory, w + 24 * WIDTH, t4)
+                store(memory, w + 30 * WIDTH, t5)
                 place += channels
             target = to + tile * channels + c
             for i in range(6):
-                w = i * 6 * WIDTH
+                w = work + i * 6 * WIDTH
                 t0, t1, t2, t3, t4, t5 = _forward(
-                    load(work, w),
-                    load(work, w + WIDTH),
-                    load(work, w + 2 * WIDTH),
-                    load(work, w + 3 * WIDTH),
-                    load(work, w + 4 * WIDTH),
-                    load(work, w + 5 * WIDTH),
+                    load(memory, w),
+                    load(memory, w + WIDTH),
+                    load(memory, w + 2 * WIDTH),
+                    load(memory, w + 3 * WIDTH),
+                    load(memory, w + 4 * WIDTH),
+                    load(memory, w + 5 * WIDTH),
                 )
-                store(tiles, target, t0)
-                store(tiles, target + step, t1)
-                store(tiles, target + 2 * step, t2)
-                store(tiles, target + 3 * step, t3)
-                store(tiles, target + 4 * step, t4)
-                store(tiles, target + 5 * step, t5)
+                store(memory, target, t0)
+                store(memory, target + step, t1)
+                store(memory, target + 2 * step, t2)
+                store(memory, target + 3 * step, t3)
+                store(memory, target + 4 * step, t4)
+                store(memory, target + 5 * step, t5)
                 target += 6 * step
 
 
 @kernel
-def from_tiles(tiles, start, step, channels, weights, bias, skip, function, boards, to, work):
-    """Transform products back to a board: function(A'mA + bias), plus what stands on a board before the function.
+def from_tiles(memory, start, step, channels, weights, bias, skip, floor, to, work):
+    """Transform products back to a board: A'mA + bias, plus what stands on another board, and at least ``floor``.
 
-    ``tiles``, ``start``, ``step``: as `to_tiles` left them, [36][4 tiles, channels]; ``weights``, ``bias``: the array
-    that holds the bias and where; ``skip``: where in ``boards`` the board to add begins, or -1; ``boards``, ``to``: the
-    array for the board and where it begins, which may be ``skip``; ``work``: at least 576 numbers.
+    ``start``, ``step``: as for `to_tiles`, of the products [36][4 tiles, channels]; ``weights``, ``bias``: where the
+    bias is; ``skip``: where the board to add begins, or -1; ``to``: where the board is to begin, which may be ``skip``;
+    ``work``: where 576 numbers may be kept.
     """
+    lowest = splat(floor)
     rank = EDGE * channels
     for tile in range(TILES):
         corner = (1 + (tile // 2) * 4) * rank + (1 + (tile % 2) * 4) * channels
@@ -147,40 +146,39 @@ def from_tiles(tiles, start, step, channels, weights, bias, skip, function, boar
             source = start + tile * channels + c
             for i in range(6):
                 y0, y1, y2, y3 = _backward(
-                    load(tiles, source),
-                    load(tiles, source + 6 * step),
-                    load(tiles, source + 12 * step),
-                    load(tiles, source + 18 * step),
-                    load(tiles, source + 24 * step),
-                    load(tiles, source + 30 * step),
+                    load(memory, source),
+                    load(memory, source + 6 * step),
+                    load(memory, source + 12 * step),
+                    load(memory, source + 18 * step),
+                    load(memory, source + 24 * step),
+                    load(memory, source + 30 * step),
                 )
-                w = i * WIDTH
-                store(work, w, y0)
-                store(work, w + 6 * WIDTH, y1)
-                store(work, w + 12 * WIDTH, y2)
-                store(work, w + 18 * WIDTH, y3)
+                w = work + i * WIDTH
+                store(memory, w, y0)
+                store(memory, w + 6 * WIDTH, y1)
+                store(memory, w + 12 * WIDTH, y2)
+                store(memory, w + 18 * WIDTH, y3)
                 source += step
             offset = load(weights, bias + c)
             place = corner + c
             for i in range(4):
-                w = i * 6 * WIDTH
+                w = work + i * 6 * WIDTH
                 y0, y1, y2, y3 = _backward(
-                    load(work, w),
-                    load(work, w + WIDTH),
-                    load(work, w + 2 * WIDTH),
-                    load(work, w + 3 * WIDTH),
-                    load(work, w + 4 * WIDTH),
-                    load(work, w + 5 * WIDTH),
+                    load(memory, w),
+                    load(memory, w + WIDTH),
+                    load(memory, w + 2 * WIDTH),
+                    load(memory, w + 3 * WIDTH),
+                    load(memory, w + 4 * WIDTH),
+                    load(memory, w + 5 * WIDTH),
                 )
                 y0, y1, y2, y3 = add(y0, offset), add(y1, offset), add(y2, offset), add(y3, offset)
                 if skip >= 0:
-                    y0 = add(y0, load(boards, skip + place))
-                    y1 = add(y1, load(boards, skip + place + channels))
-                    y2 = add(y2, load(boards, skip + place + 2 * channels))
-                    y3 = add(y3, load(boards, skip + place + 3 * channels))
+                    other = skip + place
+                    y0, y1 = add(y0, load(memory, other)), add(y1, load(memory, other + channels))
+                    y2, y3 = add(y2, load(memory, other + 2 * channels)), add(y3, load(memory, other + 3 * channels))
                 target = to + place
-                store(boards, target, activate(y0, function))
-                store(boards, target + channels, activate(y1, function))
-                store(boards, target + 2 * channels, activate(y2, function))
-                store(boards, target + 3 * channels, activate(y3, function))
+                store(memory, target, higher(lowest, y0))
+                store(memory, target + channels, higher(lowest, y1))
+                store(memory, target + 2 * channels, higher(lowest, y2))
+                store(memory, target + 3 * channels, higher(lowest, y3))
                 place += rank

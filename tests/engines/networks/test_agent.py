@@ -17,7 +17,7 @@ import engines
 from engines.chess.encoding import pack_boards, unpack_planes
 from engines.chess.moves import policy_index
 from engines.networks import Agent, NetworkFormatError, ResidualNetwork, load_agent, shipped_agents, write_network
-from engines.networks.agent import _unpack_on
+from engines.networks.torch_network import _unpack_on
 
 Make = Callable[..., ResidualNetwork]
 MATED = "rnb1kbnr/pppp1ppp/8/4p3/6Pq/5P2/PPPPP2P/RNBQKBNR w KQkq - 1 3"
