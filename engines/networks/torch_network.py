@@ -1,4 +1,7 @@
-"""A residual network as torch runs it: on a GPU, or in bfloat16."""
+"""A residual network as torch runs it: on a GPU, or in bfloat16.
+
+On a GPU, batches are replayed from recordings (`engines.networks.cuda_graphs`) unless layers are read or edited.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import INPUT_PLANES, unpack_planes
 from engines.networks.architecture import Edits, ResidualNetwork
+from engines.networks.cuda_graphs import GraphRunner
 from engines.networks.outputs import Outputs
 
 __all__ = ["TorchNetwork"]
@@ -47,6 +51,7 @@ class TorchNetwork:
         channels = INPUT_PLANES + 4 * network.config.filters + network.config.policy_planes
         fitting = _MEMORY[kind] // (64 * channels * weight.itemsize)
         self.positions_at_once = min(_LARGEST_BATCH[kind], 1 << max(fitting, BATCH_MULTIPLE).bit_length() - 1)
+        self._graphs = GraphRunner(self._on_device, self._device) if self._device.type == "cuda" else None
 
     def evaluate(
         self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None = None, threads: int = 1
@@ -55,13 +60,12 @@ class TorchNetwork:
         moves_left = self._network.config.moves_left
         outputs = Outputs.room_for(len(masks), moves_left)
         with _inference():
-            for rows, planes in self._batches(masks, values):
-                output = self._network(planes, edit)
-                count = rows.stop - rows.start
-                outputs.logits[rows] = _to_numpy(output.policy[:count])
-                outputs.wdl[rows] = _win_draw_loss(_to_numpy(output.value[:count]))
+            for rows in self._rows(len(masks)):
+                results = self._results(masks[rows], values[rows], edit)
+                outputs.logits[rows] = results[0]
+                outputs.wdl[rows] = _win_draw_loss(results[1])
                 if moves_left:
-                    outputs.moves_left[rows] = _to_numpy(output.moves_left[:count])
+                    outputs.moves_left[rows] = results[2]
         return outputs, bool(np.isfinite(outputs.logits).all() and np.isfinite(outputs.wdl).all())
 
     def activations(
@@ -70,21 +74,41 @@ class TorchNetwork:
         """As `CompiledNetwork.activations`."""
         taken: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
         with _inference():
-            for rows, planes in self._batches(masks, values):
+            for rows in self._rows(len(masks)):
+                planes = self._planes(masks[rows], values[rows])
                 for name, tensor in self._network.layer_outputs(planes, layers).items():
                     taken[name].append(_to_numpy(tensor[: rows.stop - rows.start]))
         return {name: np.concatenate(parts) for name, parts in taken.items()}
 
-    def _batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Rows, and planes [rows and filler, 112, 8, 8], batch by batch; a batch of filler if there are no rows."""
-        for start in range(0, max(len(masks), 1), self.positions_at_once):
-            rows = slice(start, min(start + self.positions_at_once, len(masks)))
-            filler = -(rows.stop - start) % BATCH_MULTIPLE if len(masks) else BATCH_MULTIPLE
-            yield rows, self._planes(_filled_up(masks[rows], filler), _filled_up(values[rows], filler))
+    def _rows(self, n: int) -> Iterator[slice]:
+        """The positions batch by batch; an empty batch if there are none."""
+        for start in range(0, max(n, 1), self.positions_at_once):
+            yield slice(start, min(start + self.positions_at_once, n))
+
+    def _results(
+        self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Policy, value and, with that head, plies left of one batch."""
+        n = len(masks)
+        if self._graphs is not None and n and not edit:
+            results = self._graphs.run(masks, values)
+            if results is not None:
+                return results
+        output = self._network(self._planes(masks, values), edit)
+        return tuple(_to_numpy(part[:n]) for part in output if part is not None)
+
+    def _on_device(self, masks: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """All results of positions on a GPU, as float32 there."""
+        output = self._network(_unpacked(masks, values.to(self._dtype)))
+        return tuple(part.float() for part in output if part is not None)
 
     def _planes(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> torch.Tensor:
+        """Planes [n and filler, 112, 8, 8]; all filler if there are no rows."""
+        filler = -len(masks) % BATCH_MULTIPLE if len(masks) else BATCH_MULTIPLE
+        masks, values = _filled_up(masks, filler), _filled_up(values, filler)
         if self._device.type != "cpu":
-            return _unpack_on(self._device, self._dtype, masks, values)
+            bits = torch.from_numpy(masks.view(np.int64)).to(self._device)
+            return _unpacked(bits, torch.from_numpy(values).to(self._device, self._dtype))
         channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
         return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(self._dtype)
 
@@ -97,19 +121,20 @@ def _inference() -> Iterator[None]:
 
 
 def _filled_up(rows: NDArray[_Number], filler: int) -> NDArray[_Number]:
-    """The rows and as many of zeros as `filler` says."""
-    return np.concatenate([rows, np.zeros((filler, *rows.shape[1:]), dtype=rows.dtype)]) if filler else rows
+    """The rows, contiguous, and as many of zeros as `filler` says."""
+    if not filler:
+        return np.ascontiguousarray(rows)
+    return np.concatenate([rows, np.zeros((filler, *rows.shape[1:]), dtype=rows.dtype)])
 
 
-def _unpack_on(
-    device: torch.device, dtype: torch.dtype, masks: NDArray[np.uint64], values: NDArray[np.float32]
-) -> torch.Tensor:
-    """Planes [n, 112, 8, 8], channels innermost, worked out on the device; what travels there is a twentieth."""
-    bits = torch.from_numpy(np.ascontiguousarray(masks).view(np.int64)).to(device)
-    numbers = torch.from_numpy(np.ascontiguousarray(values)).to(device, dtype)
-    squares = torch.arange(64, device=device)[:, None]
-    planes = ((bits[:, None, :] >> squares) & 1).to(dtype) * numbers[:, None, :]
-    return planes.view(len(masks), 8, 8, INPUT_PLANES).permute(0, 3, 1, 2)
+def _unpacked(bits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Planes [n, 112, 8, 8], channels innermost, worked out where masks (int64) and values [n, 112] are.
+
+    What travels to a GPU is then a twentieth.
+    """
+    squares = torch.arange(64, device=bits.device)[:, None]
+    planes = ((bits[:, None, :] >> squares) & 1).to(values.dtype) * values[:, None, :]
+    return planes.view(len(bits), 8, 8, INPUT_PLANES).permute(0, 3, 1, 2)
 
 
 def _to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
