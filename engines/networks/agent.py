@@ -64,7 +64,10 @@ class PackedEvaluation:
 
 
 class Agent:
-    """A policy/value network that can be asked about chess boards.
+    """A policy/value network that can be asked about chess boards, also from several threads at once.
+
+    In float32 on the CPU the network is compiled (`engines.networks.compiled_network`): a position then gets the same
+    bits alone and in any batch. Elsewhere torch runs it, and the last bits may depend on the batch.
 
     Args:
         network: any residual network; the agent keeps a copy without batch normalisation, in evaluation mode.
@@ -72,7 +75,8 @@ class Agent:
         history_fill: what the planes older than a board's known history show, ``"fen_only"`` or ``"no"``; see
             `engines.chess.encoding.pack_boards`.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
-        dtype: ``"float32"``, or ``"bfloat16"`` for about twice the speed with probabilities off by up to 0.02.
+        dtype: ``"float32"``, or ``"bfloat16"`` with probabilities off by up to 0.02. The latter is for GPUs: on a CPU,
+            only float32 is compiled, and it is five times as fast.
         path: the file it came from.
         info: what that file says of itself.
         sha256: hexadecimal SHA-256 of that file; worked out from the weights if not given.
@@ -254,7 +258,8 @@ def load_agent(
         policy_head: which policy head of a file with several; None for the usual one.
         value_head: which value head of a file with several; None for the usual one.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
-        dtype: ``"float32"``, or ``"bfloat16"`` for about twice the speed with probabilities off by up to 0.02.
+        dtype: ``"float32"``, or ``"bfloat16"`` with probabilities off by up to 0.02. The latter is for GPUs: on a CPU,
+            only float32 is compiled, and it is five times as fast.
 
     Returns:
         The agent, named after the file without its suffix.

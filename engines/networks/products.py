@@ -1,6 +1,6 @@
 """Products of small float32 matrices, as near to the processor's peak as its registers allow.
 
-One call multiplies four or eight rows of A [rows, depth] with a *panel* of B, one to six vectors wide, and keeps all
+One call multiplies four or eight rows of A [rows, depth] with a *panel* of B, one to four vectors wide, and keeps all
 sums in registers until they are complete. Each sum is one chain of fused multiply-adds in the order of the depth,
 starting from zero: its bits do not depend on how many rows or columns are worked out beside it.
 
@@ -29,7 +29,7 @@ ROWS: Final = 4
 # The sums, one vector of B for each column and one number of A have to fit into the registers: 32 of sixteen numbers
 # with AVX-512; else 16 of eight, or 32 of four, which are used up by four rows and one vector.
 _WIDE_REGISTERS: Final = bool(binding.get_host_cpu_features().get("avx512f", False))
-WIDEST: Final = 6 if _WIDE_REGISTERS else 1
+WIDEST: Final = 4 if _WIDE_REGISTERS else 1
 """Vectors in the widest panel that four rows go through on this processor."""
 WIDEST_OF_TWO: Final = 3 if _WIDE_REGISTERS else 0
 """Vectors in the widest panel that eight rows go through, if any."""
@@ -121,7 +121,7 @@ def _multipliers(groups: int, widest: int) -> Sequence[Any]:
     return [_multiplier(groups, width) for width in range(1, widest + 1)]
 
 
-_one_1, _one_2, _one_3, _one_4, _one_5, _one_6 = _multipliers(1, 6)
+_one_1, _one_2, _one_3, _one_4 = _multipliers(1, 4)
 _two_1, _two_2, _two_3 = _multipliers(2, 3)
 
 
@@ -155,12 +155,8 @@ def matrix_product(a, start, row, group, groups, b, panel, c, to, to_row, to_gro
                 _one_2(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
             elif vectors == 1:
                 _one_1(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
-            elif vectors == 3:
-                _one_3(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
-            elif vectors == 5:
-                _one_5(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
             else:
-                _one_6(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
+                _one_3(a, x, row, 0, b, panel, c, y, to_row, 0, depth)
             done += 1
         panel += depth * vectors * WIDTH
         to += vectors * WIDTH
