@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-KERNEL_FOLDERS = ("chess", "search", "selfplay")
+KERNEL_FOLDERS = ("chess", "networks", "search", "selfplay")
 """Folders beside this file that hold compiled functions; a test keeps the list complete."""
 
 

@@ -7,6 +7,7 @@ Underneath, `ResidualNetwork` is a plain torch module of the shape a `NetworkCon
 
 from engines.networks.agent import Agent, Evaluation, PackedEvaluation, load_agent, shipped_agents
 from engines.networks.architecture import Edits, NetworkConfig, NetworkOutput, ResidualNetwork
+from engines.networks.cache import EvaluationCache
 from engines.networks.errors import NetworkFormatError
 from engines.networks.info import NetworkInfo
 from engines.networks.reading import read_network
@@ -16,6 +17,7 @@ __all__ = [
     "Agent",
     "Edits",
     "Evaluation",
+    "EvaluationCache",
     "NetworkConfig",
     "NetworkFormatError",
     "NetworkInfo",

@@ -36,6 +36,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualNetwork",
     "SqueezeExcite",
+    "edited",
 ]
 
 Edits: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
@@ -399,13 +400,18 @@ class _Pass:
     def at(self, name: str, x: Tensor) -> Tensor:
         """Give the output of a layer as the network goes on with it."""
         if self.edit is not None and name in self.edit:
-            edited = self.edit[name](x)
-            if edited.shape != x.shape:
-                raise ValueError(f"The edit of layer {name!r} made {list(edited.shape)} of {list(x.shape)}.")
-            x = edited
+            x = edited(name, self.edit[name], x)
         if name in self.wanted:
             self.taken[name] = x
         return x
+
+
+def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Give what an edit makes of the output `x` of the layer `name`; ValueError if that has another shape."""
+    y = edit(x)
+    if y.shape != x.shape:
+        raise ValueError(f"The edit of layer {name!r} made {list(y.shape)} of {list(x.shape)}.")
+    return y
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:

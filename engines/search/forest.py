@@ -101,7 +101,7 @@ class Forest:
 
     @classmethod
     def allocate(cls, trees: int, nodes: int, history_plies: int, leaves: int = 1) -> Forest:
-        """Empty forest with room for ``nodes`` nodes a tree, games of ``history_plies`` positions, ``leaves`` a step."""
+        """Empty forest with room for ``nodes`` nodes a tree, games of ``history_plies`` positions, ``leaves`` leaves."""
         return cls(
             trees=np.zeros(trees, dtype=TREE),
             positions=np.empty((trees, nodes, WORDS), dtype=np.uint64),

@@ -139,7 +139,7 @@ def _gather(
     masks,
     values,
 ):
-    """Run tree ``t`` on until ``leaves`` of its leaves wait, its limit is reached or its ways collide; how many wait."""
+    """Run tree ``t`` on until ``leaves`` of its leaves wait, its limit is reached or ways collide; how many wait."""
     if leaves == 0:
         return 0
     if trees[t].nodes == 0:

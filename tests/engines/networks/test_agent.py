@@ -14,10 +14,9 @@ import pytest
 import torch
 
 import engines
-from engines.chess.encoding import pack_boards, unpack_planes
+from engines.chess.encoding import pack_boards
 from engines.chess.moves import policy_index
 from engines.networks import Agent, NetworkFormatError, ResidualNetwork, load_agent, shipped_agents, write_network
-from engines.networks.agent import _unpack_on
 
 Make = Callable[..., ResidualNetwork]
 MATED = "rnb1kbnr/pppp1ppp/8/4p3/6Pq/5P2/PPPPP2P/RNBQKBNR w KQkq - 1 3"
@@ -86,13 +85,6 @@ def test_a_board_gets_the_same_evaluation_in_any_company(agent: Agent) -> None:
         assert np.allclose(alone.logits, together.logits[start:stop], atol=2e-5)
         assert np.allclose(alone.wdl, together.wdl[start:stop], atol=1e-6)
         assert np.allclose(alone.moves_left, together.moves_left[start:stop], atol=1e-4)
-
-
-def test_planes_worked_out_on_a_device_are_the_same() -> None:
-    masks, values = pack_boards(some_boards(40))
-    planes = _unpack_on(torch.device("cpu"), torch.float32, masks, values)
-    assert planes.is_contiguous(memory_format=torch.channels_last)
-    assert (planes.numpy() == unpack_planes(masks, values)).all()
 
 
 def test_activations_are_flattened_channel_by_channel(agent: Agent) -> None:
