@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Prover"]
 
-_PROMISING = 0.5
-"""A move worth looking under has at least this value for its player; mates found early may stand far below 1."""
+_PROMISING = 0.1
+"""A move worth looking under has at least this value for its player: a mate just found hardly shows in the mean."""
 
 
 class Prover:
@@ -31,9 +31,10 @@ class Prover:
 
         The move itself counts, so that a move that mates is 1; None where nothing is proven.
         """
-        child = node.follow(edge) if edge.visits else None
+        child = node.follow(edge) if edge.visits and self._budget > 0 else None
         if child is None or abs(edge.q) < _PROMISING:
             return None
+        self._budget -= 1
         if edge.q > 0:
             return _one_more(self._mated(child, self._longest - 1))
         found = self._mates(child, self._longest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -32,6 +33,10 @@ class Options:
     move_overhead: int = 200
 
 
+# Longer ones are out of every range.
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+
+
 class _Kind(Protocol):
     """A type of the protocol: how a default is declared, and what a text means (ValueError with what is expected)."""
 
@@ -49,8 +54,7 @@ class _Spin:
         return f"type spin default {default} min {self.least} max {self.most}"
 
     def read(self, text: str) -> int:
-        # Longer texts can only be numbers out of range.
-        value = int(text) if len(text) < 20 and text.isascii() and text.lstrip("+-").isdigit() else None
+        value = int(text) if _WHOLE_NUMBER.fullmatch(text) else None
         if value is None or not self.least <= value <= self.most:
             raise ValueError(f"a whole number from {self.least} to {self.most}")
         return value
