@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import chess
@@ -174,7 +175,7 @@ class Engine:
     def _introduce(self) -> None:
         self._say(
             [
-                f"id name conceptmine {self._defaults.weights_file}",
+                f"id name conceptmine {Path(self._defaults.weights_file).name.removesuffix('.pb.gz')}",
                 "id author the conceptmine developers",
                 *declarations(self._defaults),
                 "uciok",
@@ -216,7 +217,8 @@ class Engine:
         if go.searchmoves is not None:
             moves, refused = legal_moves_of(self._board, go.searchmoves)
             if refused:
-                self._remark(f"not legal, and left out of the search: {' '.join(refused)}")
+                some = " ".join(refused[:5]) + (" ..." if len(refused) > 5 else "")
+                self._remark(f"not legal, and left out of the search: {some}")
         request = Request(self._board, tuple(moves), go, self._options, heard)
         with self._lock:
             if self._search is not None:
@@ -229,7 +231,10 @@ class Engine:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            try:
+                job()
+            except Exception as error:
+                self._say_unexpected("a task could not be finished", error)
 
     def _prepare(self, options: Options) -> None:
         try:
