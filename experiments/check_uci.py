@@ -387,6 +387,7 @@ def make_noise(arguments: argparse.Namespace, folder: Path, console: Console) ->
     engine.tell(b"stop", b"setoption name UCI_Chess960 value false", b"position startpos moves e2e4")
     engine.tell(b"go nodes 5 searchmoves a7a5")
     findings.searches += 1
+    last: str | None = None
     while engine.answers["bestmove"] + engine.answers["refused"] < findings.searches:
         last = engine.until("bestmove", PATIENCE)
         if last is None:
