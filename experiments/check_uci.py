@@ -49,6 +49,7 @@ PATIENCE = 60.0
 STARTING = 300.0
 """Seconds that an engine may take to load and, the first time, to compile."""
 BATCH = 50
+KNOWN_ANSWERS = frozenset({"id", "option", "uciok", "readyok", "info", "bestmove"})
 
 Answer = TypeVar("Answer")
 
@@ -73,6 +74,11 @@ class Findings:
     slowest_answer: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def add_fault(self, kind: str) -> None:
+        """Count one."""
+        with self.lock:
+            self.faults[kind] += 1
+
 
 class Fault(Exception):
     """What ended a game that should not have."""
@@ -81,20 +87,25 @@ class Fault(Exception):
 class Player:
     """One engine process behind python-chess's client, started anew if it had to be given up."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, findings: Findings) -> None:
         self._agent = agent
+        self._findings = findings
         self._engine: chess.engine.SimpleEngine | None = None
+        self._awaited = False
 
     def start(self) -> None:
         """Have a process that is ready to play."""
         if self._engine is None:
             self._engine = chess.engine.SimpleEngine.popen_uci(command_of(self._agent), timeout=STARTING)
+            # The client drops what comes while it awaits nothing, so every line is looked at here.
+            self._engine.protocol.line_received = self._heard
             self._answer(self._engine.protocol.configure({"Hash": 64}), STARTING)
             self._answer(self._engine.protocol.ping(), STARTING)
 
     def play(self, board: chess.Board, limit: chess.engine.Limit, game: object) -> chess.Move:
         """The engine's move, which is legal; everything else is a `Fault`."""
         assert self._engine is not None, "start comes first"
+        self._awaited = True
         try:
             played = self._answer(self._engine.protocol.play(board, limit, game=game), PATIENCE)
         except chess.engine.EngineTerminatedError:
@@ -113,6 +124,15 @@ class Player:
         """End the process."""
         if self._engine is not None:
             self._engine.quit()
+
+    def _heard(self, line: str) -> None:
+        word = (line.split() or [""])[0]
+        if word == "bestmove" and not self._awaited:
+            self._findings.add_fault("best move too many")
+        elif word == "bestmove":
+            self._awaited = False
+        elif word not in KNOWN_ANSWERS:
+            self._findings.add_fault("unexpected output")
 
     def _answer(self, asked: Coroutine[Any, Any, Answer], patience: float) -> Answer:
         assert self._engine is not None
@@ -167,8 +187,8 @@ def play_game(players: dict[chess.Color, Player], board: chess.Board, nodes: int
     return board.result(claim_draw=True) if board.is_game_over(claim_draw=True) else "adjudicated"
 
 
-class Warnings(logging.Handler):
-    """Counts what python-chess's client did not expect: stray lines, lines by standard error."""
+class Complaints(logging.Handler):
+    """Counts what python-chess's client warns of: lines by standard error, and numbers that it could not read."""
 
     def __init__(self, findings: Findings) -> None:
         super().__init__(logging.WARNING)
@@ -176,21 +196,21 @@ class Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count one."""
-        with self._findings.lock:
-            self._findings.faults["unexpected output"] += 1
+        self._findings.add_fault("unexpected output")
 
 
 def play_games(arguments: argparse.Namespace, console: Console) -> Findings:
     """All games, divided among the workers."""
     findings = Findings()
-    handler = Warnings(findings)
+    handler = Complaints(findings)
     logging.getLogger("chess.engine").addHandler(handler)
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(arguments.games):
         waiting.put(number)
 
     def work() -> None:
-        first, second = Player(arguments.agent), Player(arguments.opponent or arguments.agent)
+        first = Player(arguments.agent, findings)
+        second = Player(arguments.opponent or arguments.agent, findings)
         while True:
             try:
                 number = waiting.get_nowait()
@@ -208,8 +228,7 @@ def play_games(arguments: argparse.Namespace, console: Console) -> Findings:
             players = {firsts_colour: first, not firsts_colour: second}
             result = play_game(players, board, None if timed else arguments.nodes, findings)
         except Fault as fault:
-            with findings.lock:
-                findings.faults[str(fault)] += 1
+            findings.add_fault(str(fault))
             console.print(f"game {number}: {fault} in {board.fen()}")
             return
         if result in ("1-0", "0-1"):
@@ -242,7 +261,6 @@ SESSIONS = (
     "register later|go movestogo 3 wtime 200 btime 200|stop|go nodes 4 ponder|stop",
 )
 HUGE = ("99999999999999999999", "-99999999999999999999", "1e309", "0x10", "9" * 5000, "-0", "٣", "½")
-KNOWN_ANSWERS = frozenset({"id", "option", "uciok", "readyok", "info", "bestmove"})
 
 
 def damaged(line: str, generator: random.Random) -> bytes:
@@ -448,7 +466,8 @@ def main() -> None:
             "shortest clock": f"{games.shortest_clock:.2f} s" if games.timed_games else "",
             "time": f"{time.monotonic() - began:.0f} s",
         }
-        kinds = ("illegal move", "time forfeit", "no best move", "engine ended", "unexpected output")
+        kinds = ("illegal move", "time forfeit", "no best move", "best move too many", "engine ended")
+        kinds += ("unexpected output",)
         show(console, f"Games of {arguments.agent}", facts, games.faults, kinds)
         failed |= any(games.faults.values()) or sum(games.results.values()) < arguments.games
     if arguments.fuzz:

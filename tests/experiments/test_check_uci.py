@@ -100,6 +100,7 @@ def test_a_sound_engine_passes(
         ("slow", "time forfeit"),
         ("complains", "unexpected output"),
         ("babbles", "unexpected output"),
+        ("twice", "best move too many"),
     ],
 )
 def test_faults_in_games_are_found(
