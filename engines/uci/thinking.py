@@ -28,7 +28,7 @@ __all__ = ["Request", "Thinker", "clock_of", "load_network", "missing_network"]
 REPORT_EVERY, WATCH_EVERY = 0.5, 0.1
 """Seconds between reports; and between looks at a tree that has to become deep."""
 _MATE_BUDGET = 1000
-_MOST_VISITS = 2**31 - 2
+_MOST_VISITS = 2_000_000_000
 _SEARCH_FIELDS = ("c_puct", "c_base", "c_factor", "fpu_reduction", "policy_temperature", "two_fold_draws")
 
 LoadNetwork = Callable[[str, str], Any]
