@@ -68,6 +68,7 @@ class Findings:
 
     results: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    forfeits: list[str] = field(default_factory=list)
     moves: int = 0
     timed_games: int = 0
     shortest_clock: float = SECONDS
@@ -181,6 +182,7 @@ def play_game(players: dict[chess.Color, Player], board: chess.Board, nodes: int
             with findings.lock:
                 findings.shortest_clock = min(findings.shortest_clock, clocks[board.turn])
             if clocks[board.turn] < 0:
+                findings.forfeits.append(f"{taken:.2f} s taken with {clocks[board.turn] + taken:.2f} s left")
                 raise Fault("time forfeit")
             clocks[board.turn] += INCREMENT
         board.push(move)
@@ -462,8 +464,9 @@ def main() -> None:
             "games": f"{sum(games.results.values())} of {arguments.games}, {games.timed_games} with a clock",
             "results": ", ".join(f"{count} {result}" for result, count in sorted(games.results.items())),
             "moves": f"{games.moves:,}",
+            "forfeits": ", ".join(games.forfeits),
             "slowest move": f"{games.slowest_answer:.2f} s",
-            "shortest clock": f"{games.shortest_clock:.2f} s" if games.timed_games else "",
+            "shortest clock": f"{games.shortest_clock:.2f} s" if arguments.games >= CLOCK_EVERY else "",
             "time": f"{time.monotonic() - began:.0f} s",
         }
         kinds = ("illegal move", "time forfeit", "no best move", "best move too many", "engine ended")

@@ -4,11 +4,12 @@ With *R* the time left, *O* the move overhead, *I* the increment and *M* the mov
 there is none, or where it is further off), all for the side to move::
 
     usable = max(0, R − O)
-    plan   = min(usable / M + 3/4 · I, usable / 2)
+    plan   = min(usable / M + I / 2, usable / 2)
 
 No move is given more than half of what is usable, so that whatever a busy machine adds (a pause for collecting garbage,
 a batch of the network that was just begun) is met by at least as much time again; and the plan goes to zero before
-the clock does.  With an increment the time left settles where ``usable`` is seven and a half increments.
+the clock does.  With an increment the time left settles where ``usable`` is fifteen increments, a reserve for stalls
+that no plan foresees.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["HORIZON", "Clock", "seconds_for_move", "seconds_of_movetime"]
 
 HORIZON = 30
 """Moves that the time left is divided among when no time control comes sooner."""
-_SHARE_OF_INCREMENT = 0.75
+_SHARE_OF_INCREMENT = 0.5
 _LARGEST_SHARE = 0.5
 
 

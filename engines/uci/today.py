@@ -25,7 +25,7 @@ from engines.search.tree import Tree, TreeArrays
 __all__ = ["Limit", "SearchedTree", "Searcher", "Seconds", "Simulations"]
 
 _BYTES_A_NODE = 1800
-_SIMULATIONS_A_STEP = 16
+_SIMULATIONS_A_STEP = 4  # one network call each: between steps the clock is read
 
 
 @dataclass(frozen=True)

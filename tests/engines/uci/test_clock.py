@@ -33,7 +33,7 @@ def test_more_time_means_no_less_thought(
 
 def test_an_example_worked_by_hand() -> None:
     assert seconds_for_move(Clock(60_200), 200) == 60 / HORIZON
-    assert seconds_for_move(Clock(60_200, 1000), 200) == 60 / HORIZON + 0.75
+    assert seconds_for_move(Clock(60_200, 1000), 200) == 60 / HORIZON + 0.5
     assert seconds_for_move(Clock(60_200, 0, 10), 200) == 6
     assert seconds_for_move(Clock(60_200, 0, 1), 200) == 30
     assert seconds_for_move(Clock(1200, 5000), 200) == 0.5
