@@ -1,4 +1,4 @@
-"""``conceptmine engine``: networks, evaluation, search, perft, conversion and self-play from the shell."""
+"""``conceptmine engine``: networks, evaluation, search, perft, conversion, self-play and UCI from the shell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conceptmine.errors import InputError
 from conceptmine.positions import board_of
 
 engine = typer.Typer(
-    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match.", no_args_is_help=True
+    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match, uci.", no_args_is_help=True
 )
 
 Fen = Annotated[str | None, typer.Option(help="position, or start of --moves [default: the start position]")]
@@ -230,3 +230,19 @@ def match(
         _print_json(answer)
         return
     print(f"{first} – {second}: +{result.wins} ={result.draws} −{result.losses}, {result.describe()}")
+
+
+@engine.command()
+def uci(
+    network: Annotated[str, typer.Argument(help="Leela network file or shipped agent", metavar="NET")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    threads: Annotated[int, typer.Option(help="what the option Threads begins with")] = 1,
+) -> None:
+    """Play in a chess GUI: speak the protocol UCI on standard input and output."""
+    from engines.uci import serve
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device is {device!r}: give auto, cpu or cuda.")
+    if not 1 <= threads <= 128:
+        raise InputError(f"--threads is {threads}: give a whole number from 1 to 128.")
+    serve(network, device=device, threads=threads)
