@@ -23,9 +23,10 @@ column                dtype    length  content
 ====================  =======  ======  ===========================================================================
 
 Nodes and edges are numbered within their tree.  Squares are the board's own (a1 = 0 … h8 = 63, also when Black moves).
-Kinds: 0 quiet or capture, 1 double step, 2 en passant, 3 and 4 castling, 5 to 8 promotion to knight, bishop, rook,
-queen.  An edge that was never visited leads to no node; of all others visits and total are their node's, the total with
-the opposite sign, since an edge is seen by the player who makes the move.
+Kinds: 0 quiet or capture, 1 double step, 2 en passant, 3 and 4 castling (to the king's target; in Chess960 to its
+rook), 5 to 8 promotion to knight, bishop, rook, queen.  An edge that was never visited leads to no node; of all others
+visits and total are their node's, the total with the opposite sign, since an edge is seen by the player who makes the
+move.
 
 The file's one metadata entry, ``conceptmine.trees``, is JSON: ``version``, ``sha256`` of the columns and ``about``.
 """
@@ -45,6 +46,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from engines.chess.position import encode_move
 from engines.search.forest import DRAWN, EDGE, NODE, OPEN
 from engines.search.tree import Tree, TreeArrays
 
@@ -165,8 +167,23 @@ def _columns(trees: Sequence[Tree]) -> Columns:
             _check_counts(tree.arrays, f"trees[{index}]")
         except _DamagedError as fault:
             raise ValueError(f"the trees cannot be saved, was their search interrupted? {fault}") from None
+        if not tree.board.chess960:
+            _respell(held["edge_move"], _CASTLES)
         _turn_moves_of_black(held, held["edge_move"], tree.board.turn == chess.BLACK)
     return columns
+
+
+def _castles() -> dict[int, int]:
+    """The two castling moves of standard chess, from the kernel's spelling to that of UCI (mover's view)."""
+    board = chess.Board("4k3/8/8/8/8/8/8/R3K2R w KQ - 0 1")
+    kernel = [encode_move(board, chess.Move(chess.E1, target)) for target in (chess.G1, chess.C1)]
+    return {
+        move: chess.E1 | target << 6 | move >> 12 << 12
+        for move, target in zip(kernel, (chess.G1, chess.C1), strict=True)
+    }
+
+
+_CASTLES: Final = _castles()
 
 
 def _best_edge(tree: Tree) -> int:
@@ -187,6 +204,13 @@ def _check_counts(arrays: TreeArrays, name: str) -> None:
     _require(len(leading) + len(unvisited) == len(edges), f"an edge of {name} leads to no node of its own")
     _require(agrees, f"an edge of {name} counts differently from its node")
     _require(unvisited["visits"] == 0, f"an edge of {name} has visits and no node")
+
+
+def _respell(moves: NDArray[np.uint16], spellings: Mapping[int, int]) -> None:
+    """Replace some moves (uint16 [edges], in place) by others."""
+    places = [(moves == move, spelt) for move, spelt in spellings.items()]
+    for here, spelt in places:
+        moves[here] = spelt
 
 
 def _turn_moves_of_black(held: Columns, moves: NDArray[np.uint16], black_to_move: bool) -> None:
@@ -274,6 +298,8 @@ def _tree(columns: Columns, index: int, game: str) -> Tree:
     edges = np.zeros(len(held["edge_move"]), dtype=EDGE)
     edges["move"], edges["prior"] = held["edge_move"], held["edge_prior"]
     _turn_moves_of_black(held, edges["move"], board.turn == chess.BLACK)
+    if not board.chess960:
+        _respell(edges["move"], {spelt: move for move, spelt in _CASTLES.items()})
     edges["child"] = -1
     leading = nodes["parent_edge"][1:]
     edges["child"][leading] = np.arange(1, len(nodes))
