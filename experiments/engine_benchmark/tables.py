@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
 from experiments.engine_benchmark.measuring import Section, Spread
 
-APPART = 0.1
+APART = 0.1
 """CPU and wall rates that differ by more than this share are both shown."""
 
 
@@ -61,7 +62,7 @@ def section_grid(section: Section) -> Grid:
             if section.clock == "cpu" and wall and style != "share" and _differ(spread.median, wall.median):
                 text += f" [{number_text(wall.median, style)}]"
             ratio = section.ratio(subject, by) if section.against and by != section.against else None
-            cells.append(f"{text}  {ratio_text(ratio)}" if ratio else text)
+            cells.append(f"{text}\n{ratio_text(ratio)}" if ratio else text)
         rows.append(tuple(cells))
     notes = list(section.notes)
     if any("[" in cell for row in rows for cell in row):
@@ -74,12 +75,14 @@ def section_grid(section: Section) -> Grid:
 
 
 def _differ(one: float, other: float) -> bool:
-    return abs(one - other) > APPART * max(one, other)
+    return abs(one - other) > APART * max(one, other)
 
 
 def rich_table(grid: Grid) -> Table:
     """For the terminal."""
-    table = Table(title=grid.title, caption="\n".join(grid.notes) or None, caption_justify="left")
+    lines = any("\n" in cell for row in grid.rows for cell in row)
+    caption = "\n".join(grid.notes) or None
+    table = Table(title=grid.title, caption=caption, caption_justify="left", show_lines=lines)
     for place, name in enumerate(grid.columns):
         table.add_column(name, justify="right" if place else "left")
     for row in grid.rows:
@@ -89,11 +92,13 @@ def rich_table(grid: Grid) -> Table:
 
 def markdown(grid: Grid) -> str:
     """For a page."""
-    lines = [f"## {grid.title}", "", _row(grid.columns), _row(["---"] + ["---:"] * (len(grid.columns) - 1))]
+    ruler = ["---", *["---:"] * (len(grid.columns) - 1)]
+    lines = [f"## {grid.title}", "", _row(grid.columns), _row(ruler)]
     lines += [_row(row) for row in grid.rows]
     lines += [text for note in grid.notes for text in ("", note)]
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def _row(cells: Sequence[str]) -> str:
+    escaped = [cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells]
+    return f"| {' | '.join(escaped)} |"

@@ -11,6 +11,7 @@ from typing import Any
 
 import chess
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engines.chess import unpack_planes
@@ -50,6 +51,7 @@ def rate_of(work: Callable[[], int], cores: int) -> tuple[float, float]:
     end = time.perf_counter() + SECONDS
 
     def repeat(place: int) -> None:
+        torch.set_num_threads(1)  # a new thread begins with torch's default, one for each core
         while time.perf_counter() < end:
             done[place] += work()
 
