@@ -92,8 +92,7 @@ def search_section(agent: str | None) -> Section:
         nodes_cpu, nodes_wall, cpu, wall = _searched(
             agents[dtype], trees, simulations, options | offered(search, threads=cores)
         )
-        # Two cores share the trees, so that each sees half of them in a batch.
-        rows = slice(0, batch // cores if shape == "256 trees" else batch)
+        rows = slice(0, max(1, batch // cores))  # cores share what there is, so that each sees smaller batches
         alone = rate_of(lambda: len(agents[dtype].evaluate_packed(masks[rows], values[rows]).wdl), cores)
         return [
             Measurement(subject, NODES, number, nodes_cpu, nodes_wall),

@@ -178,7 +178,7 @@ def text(old: bytes, new: bytes) -> Callable[[Any], Any]:
         (set_to("node_parent_edge", 1, 20), "is led to by no edge of its parent"),
         (set_to("node_visits", 1, -1), "a node of tree 0 has negative visits"),
         (set_to("node_total", 1, np.nan), "a number of tree 0 is not finite"),
-        (set_to("edge_move", 0, 0), "the moves at the root of tree 0 are not the legal ones"),
+        (set_to("edge_move", 0, 0), "the moves at the root of tree 0 are not all legal"),
         (exchange("games", text(b"e2e4", b"e2e5")), "the game of tree 1 cannot be played"),
         (exchange("games", text(b"rnbqkbnr", b"rnbqkbxr")), "the game of tree 0 cannot be played"),
         (exchange("games", text(b"moves", b"loves")), "the game of tree 0 has no moves"),
