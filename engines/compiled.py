@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,3 +45,20 @@ def kernel(function: Function) -> Function:
     if hasattr(index, "_source_stamp"):
         index._source_stamp = kernel_sources_digest()
     return cast(Function, compiled)
+
+
+@intrinsic
+def borrowed(typing_context: Any, array: Any) -> Any:
+    """The same array, but not counted as a reference to its memory: for kernels that take many views of it.
+
+    Each view and each call would else count up and down with a locked instruction, which in a tree search costs more
+    than everything else together.  The array that is passed in must outlive the result: an argument of a kernel does.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        found = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        found.meminfo = cgutils.get_null_value(found.meminfo.type)
+        found.parent = cgutils.get_null_value(found.parent.type)
+        return found._getvalue()
+
+    return array(array), generate

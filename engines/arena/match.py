@@ -14,7 +14,7 @@ from engines.chess.movegen import MAX_MOVES
 from engines.chess.position import WORDS, game_rows, make_move
 from engines.networks import Agent
 from engines.search.forest import Forest
-from engines.search.run import grow
+from engines.search.growing import grow
 from engines.search.settings import SearchSettings
 from engines.selfplay.games import UNFINISHED, judge
 
@@ -124,16 +124,17 @@ class _Boards:
 
 def _best_moves(agent: Agent, boards: _Boards, games: NDArray[np.int64], simulations: int) -> NDArray[np.uint64]:
     """The most visited move of each game's search (ties: the higher value), as kernel moves."""
-    forest = Forest.allocate(len(games), simulations, LONGEST_GAME + 1)
+    forest = Forest.allocate(len(games), simulations + 2, LONGEST_GAME + 1)
     for tree, game in enumerate(games):
         forest.plant(tree, boards.history(int(game)), simulations, seed=0)
     grow(forest, agent, SearchSettings(), np.arange(len(games)))
     moves = np.empty(len(games), dtype=np.uint64)
     for tree in range(len(games)):
         root = forest.nodes[tree, 0]
-        edges = forest.edges[tree, root["first_edge"] : root["first_edge"] + root["edges"]]
-        value = edges["total"] / np.maximum(edges["visits"], 1)
-        moves[tree] = edges["move"][np.lexsort((-edges["prior"], -value, -edges["visits"]))[0]]
+        edges = slice(root["first_edge"], root["first_edge"] + root["edges"])
+        choices, trials = forest.choices[tree, edges], forest.trials[tree, edges]
+        value = trials["total"] / np.maximum(trials["visits"], 1)
+        moves[tree] = choices["move"][np.lexsort((-choices["prior"], -value, -trials["visits"]))[0]]
     return moves
 
 

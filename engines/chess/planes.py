@@ -86,11 +86,12 @@ def write_missing(oldest, age, fill, masks):
 
 @kernel
 def write_auxiliary(row, masks, values):
-    """Write planes 104–111 of the newest position (castling, side, rule 50, zeros, ones) and all ``values``."""
+    """Write planes 104–111 of the newest position (castling, side, rule 50, zeros, ones).
+
+    Of ``values`` (float32 [112]) only the count of rule 50 is written; all others are 1 and have to stand there.
+    """
     state = row[STATE]
     rights = state >> U6
-    for plane in range(values.shape[0]):
-        values[plane] = np.float32(1)
     masks[_AUXILIARY] = _ALL if (rights >> U1) & U1 else _NONE
     masks[_AUXILIARY + 1] = _ALL if rights & U1 else _NONE
     masks[_AUXILIARY + 2] = _ALL if (rights >> np.uint64(3)) & U1 else _NONE
@@ -143,6 +144,6 @@ def pack_game(
     repetitions = np.zeros(len(rows), dtype=np.uint8)
     count_repetitions(rows, repetitions)
     masks = np.zeros((len(plies), 112), dtype=np.uint64)
-    values = np.zeros((len(plies), 112), dtype=np.float32)
+    values = np.ones((len(plies), 112), dtype=np.float32)
     pack_game_plies(rows, repetitions, plies, FILLS[history_fill], masks, values)
     return masks, values

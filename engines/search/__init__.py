@@ -8,11 +8,23 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from engines.search.limits import Limit, Nodes, Seconds, Simulations
 from engines.search.run import search
 from engines.search.settings import PRESETS, SearchSettings
 from engines.search.tree import Edge, Node, Tree
 
-__all__ = ["PRESETS", "Edge", "Node", "SearchSettings", "Tree", "search"]
+__all__ = [
+    "PRESETS",
+    "Edge",
+    "Limit",
+    "Node",
+    "Nodes",
+    "SearchSettings",
+    "Seconds",
+    "Simulations",
+    "Tree",
+    "search",
+]
 
 
 class _CallableModule(ModuleType):

@@ -7,11 +7,12 @@ import math
 import numpy as np
 
 from engines.compiled import kernel
+from engines.search.exponential import softmax
 from engines.search.selection import mixed_value
 
 
 @kernel
-def conclude(settings, nodes, edges, noise, policy):
+def conclude(settings, nodes, choices, trials, noise, policy):
     """Index (among the root's edges) of the move to play; the improved policy (``float32``, sums to 1) to ``policy``.
 
     The improved policy is softmax(log prior + σ(completed Q)); the move maximises gumbel + log prior + σ(Q) over the
@@ -20,23 +21,17 @@ def conclude(settings, nodes, edges, noise, policy):
     first, moves = nodes[0].first_edge, nodes[0].edges
     most = 0
     for edge in range(first, first + moves):
-        most = max(most, edges[edge].visits)
+        most = max(most, trials[edge].visits)
     sigma = (settings[0].gumbel_visit_offset + most) * settings[0].gumbel_scale
-    mixed = mixed_value(nodes, edges, 0)
-    best, best_score, highest = 0, -1e30, -1e30
+    mixed = mixed_value(nodes, choices, trials, 0)
+    best, best_score = 0, -1e30
     for i in range(moves):
         edge = first + i
-        tried = edges[edge].visits
-        completed = edges[edge].total / tried if tried > 0 else mixed
-        logit = math.log(edges[edge].prior + 1e-30)
+        tried = trials[edge].visits
+        completed = trials[edge].total / tried if tried > 0 else mixed
+        logit = math.log(choices[edge].prior + 1e-30)
         if tried == most and noise[i] + logit + sigma * completed > best_score:
             best, best_score = i, noise[i] + logit + sigma * completed
         policy[i] = logit + sigma * completed
-        highest = max(highest, np.float64(policy[i]))
-    total = 0.0
-    for i in range(moves):
-        policy[i] = math.exp(policy[i] - highest)
-        total += policy[i]
-    for i in range(moves):
-        policy[i] = policy[i] / total
+    softmax(policy, moves, np.float32(1))
     return best

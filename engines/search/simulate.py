@@ -1,40 +1,33 @@
 """Growing trees: each simulation walks down, adds a leaf, and carries its value back up.
 
-``descend`` runs a tree until a leaf needs the network (or the limit is reached) and writes that leaf's input planes;
-``absorb`` takes the network's answer.  Everything runs without the interpreter, one call for a whole batch of trees.
+`advance` takes what the network said of the leaves that waited for it, and runs every tree on until it has the next
+leaves to ask about.  Everything runs without the interpreter, one call for a whole batch of trees, and nothing that
+happens to one tree depends on another.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from engines.chess.bits import U12
-from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
+from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
-from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
-from engines.chess.position import (
-    CASTLE_LONG,
-    CASTLE_SHORT,
-    KEY,
-    PROMOTE_BISHOP,
-    PROMOTE_QUEEN,
-    STATE,
-    halfmove_clock,
-    insufficient_material,
-    make_move,
-)
-from engines.compiled import kernel
-from engines.search.forest import DRAWN, MATED, OPEN
-from engines.search.selection import select
+from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, PROMOTE_BISHOP, PROMOTE_QUEEN, make_move
+from engines.compiled import borrowed, kernel
+from engines.search.exponential import softmax
+from engines.search.forest import MATED, OPEN, WAITING
+from engines.search.leaves import count_earlier, find_ending, write_planes
+from engines.search.noise import disturb_root
+from engines.search.selection import considered_visits, select
 from engines.search.settings import GUMBEL, PUCT_ALPHAZERO
-
-WANTS_EVALUATION, FINISHED, OUT_OF_EDGES = 1, 0, -1
 
 _FROM_TO = np.ascontiguousarray(FROM_TO_INDEX)
 _PROMOTION = np.ascontiguousarray(PROMOTION_INDEX)
-_RULE_50_PLIES = 100
+
+_VISITS_PER_LEAF = 8
+"""A tree has one more leaf under way for every so many visits: a young tree that guesses ahead guesses badly."""
+
+_MOST_ENDINGS = 4096
+"""Simulations in a row that may end in finished games before a step returns: a solved tree must not be deaf."""
 
 
 @kernel
@@ -51,88 +44,12 @@ def policy_slot(move):
 
 
 @kernel
-def _random(trees, t):
-    """Uniform draw in (0, 1) from the tree's own xorshift64* stream."""
-    x = trees[t].random
-    x ^= x >> U12
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    trees[t].random = x
-    return (np.float64((x * np.uint64(2685821657736338717)) >> U12) + 0.5) / 4503599627370496.0  # 52 bits and a half
-
-
-@kernel
-def _gamma(trees, t, shape):
-    """Gamma(shape, 1) by Marsaglia and Tsang (2000), boosted for shapes below 1."""
-    boost = 1.0
-    if shape < 1.0:
-        boost = _random(trees, t) ** (1.0 / shape)
-        shape += 1.0
-    d = shape - 1.0 / 3.0
-    c = 1.0 / math.sqrt(9.0 * d)
-    while True:
-        normal = math.sqrt(-2.0 * math.log(_random(trees, t))) * math.cos(2.0 * math.pi * _random(trees, t))
-        cube = (1.0 + c * normal) ** 3
-        if cube > 0 and math.log(_random(trees, t)) < 0.5 * normal * normal + d - d * cube + d * math.log(cube):
-            return d * cube * boost
-
-
-@kernel
-def _repetitions(tree_plies, positions, nodes, history, node):
-    """How often the position of ``node`` stood before, in the tree above it and in the game before the root."""
-    key = positions[node, KEY]
-    reach = np.int64(halfmove_clock(positions[node, STATE]))
-    found, distance, above = 0, 0, node
-    while distance < reach and nodes[above].parent >= 0:
-        above = nodes[above].parent
-        distance += 1
-        if distance >= 4 and distance % 2 == 0 and positions[above, KEY] == key:
-            found += 1
-    ply = tree_plies - 1
-    while distance < reach and ply > 0:
-        ply -= 1
-        distance += 1
-        if distance >= 4 and distance % 2 == 0 and history[ply, KEY] == key:
-            found += 1
-    return found
-
-
-@kernel
-def _prepare(settings, trees, t, positions, nodes, edges, node, moves):
-    """Find out whether ``node`` ends the game; else write its edges (priors come with the network's answer)."""
-    row = positions[node]
-    found = legal_moves(row, moves, 0)
-    if found == 0:
-        nodes[node].terminal = MATED if in_check(row) else DRAWN
-        return
-    if node > 0:
-        repetitions = nodes[node].repetitions
-        if (
-            insufficient_material(row)
-            or np.int64(halfmove_clock(row[STATE])) >= _RULE_50_PLIES
-            or repetitions >= 2
-            or (repetitions == 1 and settings[0].two_fold_draws > 0)
-        ):
-            nodes[node].terminal = DRAWN
-            return
-    first = trees[t].edges
-    nodes[node].first_edge = first
-    nodes[node].edges = found
-    for i in range(found):
-        edges[first + i].move = moves[i]
-        edges[first + i].policy = policy_slot(moves[i])
-        edges[first + i].visits = 0
-        edges[first + i].total = 0.0
-        edges[first + i].child = -1
-    trees[t].edges = first + found
-
-
-@kernel
 def _new_node(trees, t, nodes, parent, parent_edge):
     node = trees[t].nodes
     trees[t].nodes = node + 1
     nodes[node].parent = parent
     nodes[node].parent_edge = parent_edge
+    nodes[node].first_edge = 0
     nodes[node].visits = 0
     nodes[node].total = 0.0
     nodes[node].value = 0.0
@@ -144,33 +61,34 @@ def _new_node(trees, t, nodes, parent, parent_edge):
 
 
 @kernel
-def _write_planes(trees, t, positions, nodes, history, repeated, fill, node, masks, values):
-    """Input planes of ``node``: up to eight boards through the tree and the game before it."""
-    above, age = node, 0
-    while age < HISTORY_BOARDS and above > 0:
-        write_board(positions[above], age, nodes[above].repetitions > 0, masks)
-        above = nodes[above].parent
-        age += 1
-    ply = trees[t].plies - 1
-    while age < HISTORY_BOARDS and ply >= 0:
-        write_board(history[ply], age, repeated[ply] > 0, masks)
-        ply -= 1
-        age += 1
-    if age < HISTORY_BOARDS:
-        write_missing(history[0], age - 1, fill, masks)
-    write_auxiliary(positions[node], masks, values)
+def _bring_best_forward(choices, first, last):
+    """Put the unvisited edge with the highest prior (ties: the lowest move) in the first place of a range."""
+    best = first
+    for edge in range(first + 1, last):
+        if choices[edge].prior > choices[best].prior or (
+            choices[edge].prior == choices[best].prior and choices[edge].move < choices[best].move
+        ):
+            best = edge
+    if best != first:
+        prior, move = choices[best].prior, choices[best].move
+        choices[best].prior, choices[best].move = choices[first].prior, choices[first].move
+        choices[first].prior, choices[first].move = prior, move
 
 
 @kernel
-def _back_up(trees, t, nodes, edges, node, value):
-    """Add ``value`` (view of the mover at ``node``) to the node and, with alternating sign, to all above it."""
+def _back_up(trees, t, nodes, choices, trials, node, value, flown):
+    """Add ``value`` (view of the mover at ``node``) to the node and, with alternating sign, to all above it.
+
+    ``flown``: 1 when the simulation counts as under way on its edges, else 0.
+    """
     nodes[node].visits += 1
     nodes[node].total += value
     while nodes[node].parent >= 0:
         edge = nodes[node].parent_edge
         value = -value
-        edges[edge].visits += 1
-        edges[edge].total += value
+        trials[edge].visits += 1
+        trials[edge].total += value
+        choices[edge].flying -= flown
         node = nodes[node].parent
         nodes[node].visits += 1
         nodes[node].total += value
@@ -178,146 +96,162 @@ def _back_up(trees, t, nodes, edges, node, value):
 
 
 @kernel
-def _descend_one(settings, trees, t, positions, nodes, edges, history, repeated, noise, fill, moves, masks, values):
+def _call_back(nodes, choices, node):
+    """Take back that a simulation is under way on the edges above ``node``."""
+    while nodes[node].parent >= 0:
+        choices[nodes[node].parent_edge].flying -= 1
+        node = nodes[node].parent
+
+
+@kernel
+def _wait(trees, t, positions, nodes, history, repeated, leaf, fill, node, count, masks, values):
+    """Let ``node`` be the ``count``-th leaf of the tree that waits for the network, and write its planes."""
+    nodes[node].terminal = WAITING
+    leaf[count] = node
+    write_planes(trees[t].plies, positions, nodes, history, repeated, fill, node, masks[count], values[count])
+
+
+@kernel
+def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values):
+    """Make the root and let it wait; how many leaves wait: 1, or 0 where there is no move to search."""
+    root = _new_node(trees, t, nodes, -1, -1)
+    ply = trees[t].plies - 1
+    positions[root] = history[ply]
+    nodes[root].repetitions = repeated[ply]
+    found = np.int64(trees[t].root_moves)
+    if found == 0:
+        found = legal_moves(positions[root], scratch, 0)
+        for i in range(found):
+            moves[0, i] = scratch[i]
+    if found == 0:
+        trees[t].limit = 0
+        return 0
+    nodes[root].edges = found
+    _wait(trees, t, positions, nodes, history, repeated, leaf, fill, root, 0, masks, values)
+    return 1
+
+
+@kernel
+def _gather(
+    settings,
+    table,
+    trees,
+    t,
+    positions,
+    nodes,
+    choices,
+    trials,
+    history,
+    repeated,
+    noise,
+    logarithms,
+    leaf,
+    moves,
+    fill,
+    leaves,
+    scratch,
+    improved,
+    masks,
+    values,
+):
+    """Run tree ``t`` on until ``leaves`` of its leaves wait, its limit is reached or its ways collide; how many wait."""
+    if leaves == 0:
+        return 0
     if trees[t].nodes == 0:
-        root = _new_node(trees, t, nodes, -1, -1)
-        positions[root] = history[trees[t].plies - 1]
-        nodes[root].repetitions = repeated[trees[t].plies - 1]
-        _prepare(settings, trees, t, positions, nodes, edges, root, moves)
-        if nodes[root].terminal != OPEN:
-            trees[t].limit = 0
-            return FINISHED
-        trees[t].pending = root
-        _write_planes(trees, t, positions, nodes, history, repeated, fill, root, masks, values)
-        return WANTS_EVALUATION
-    while trees[t].done < trees[t].limit:
-        if trees[t].edges + MAX_MOVES > edges.shape[0]:
-            return OUT_OF_EDGES
-        node = 0
-        while True:
-            edge = select(settings, trees, t, nodes, edges, noise, node)
-            child = edges[edge].child
+        return _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values)
+    most = moves.shape[0]
+    flown = 1 if most > 1 else 0  # a tree that asks about one leaf at a time need not keep count
+    room = min(leaves, 1 + nodes[0].visits // _VISITS_PER_LEAF)
+    gumbel = settings[0].formula == GUMBEL
+    considered = min(np.int64(settings[0].gumbel_moves), np.int64(nodes[0].edges))
+    count, collided, ended, scheduled = 0, 0, 0, 0
+    most_nodes = min(np.int64(trees[t].node_limit), nodes.shape[0])
+    while count < room and trees[t].done + count < trees[t].limit and trees[t].nodes < most_nodes:
+        if gumbel:
+            due = considered_visits(considered, np.int64(trees[t].limit), np.int64(trees[t].done + count))
+            if count > 0 and due != scheduled:  # the next round chooses by the values of this one
+                break
+            scheduled = due
+        node, state = 0, OPEN
+        edge, child = -1, -1
+        while state == OPEN:
+            edge = select(settings, table, nodes, choices, trials, noise, logarithms, scheduled, improved, node)
+            choices[edge].flying += flown
+            if node > 0 and edge == nodes[node].first_edge + nodes[node].visited:
+                child = -1
+                break
+            child = np.int64(trials[edge].child)
             if child < 0:
                 break
             node = child
-            if nodes[node].terminal != OPEN:
-                break
+            state = np.int64(nodes[node].terminal)
         if child < 0:
             child = _new_node(trees, t, nodes, node, edge)
-            edges[edge].child = child
-            if edge - nodes[node].first_edge == nodes[node].visited:
-                nodes[node].visited += 1
-            make_move(positions, node, positions, child, np.uint64(edges[edge].move))
-            nodes[child].repetitions = _repetitions(trees[t].plies, positions, nodes, history, child)
-            _prepare(settings, trees, t, positions, nodes, edges, child, moves)
-            if nodes[child].terminal == OPEN:
-                trees[t].pending = child
-                _write_planes(trees, t, positions, nodes, history, repeated, fill, child, masks, values)
-                return WANTS_EVALUATION
-            nodes[child].value = -1.0 if nodes[child].terminal == MATED else 0.0
+            trials[edge].total = 0.0
+            trials[edge].visits = 0
+            trials[edge].child = child
+            if not (gumbel and node == 0):  # there noise chooses, and the order stays
+                place = edge - nodes[node].first_edge + 1
+                nodes[node].visited = place
+                if node > 0:
+                    _bring_best_forward(choices, edge + 1, nodes[node].first_edge + nodes[node].edges)
+            make_move(positions, node, positions, child, np.uint64(choices[edge].move))
+            repetitions = count_earlier(trees[t].plies, positions, nodes, history, child)
+            nodes[child].repetitions = repetitions
+            found, state = find_ending(settings, positions[child], repetitions, scratch)
+            if state == OPEN:
+                for i in range(found):
+                    moves[count, i] = scratch[i]
+                nodes[child].edges = found
+                _wait(trees, t, positions, nodes, history, repeated, leaf, fill, child, count, masks, values)
+                count += 1
+                continue
+            nodes[child].terminal = state
+            nodes[child].value = -1.0 if state == MATED else 0.0
             node = child
-        _back_up(trees, t, nodes, edges, node, np.float64(nodes[node].value))
-    return FINISHED
+        elif state == WAITING:
+            leaf[most + collided] = node
+            collided += 1
+            if collided == most:
+                break
+            continue
+        _back_up(trees, t, nodes, choices, trials, node, np.float64(nodes[node].value), flown)
+        ended += 1
+        if ended == _MOST_ENDINGS:
+            break
+    trees[t].collided = collided
+    return count
 
 
 @kernel
-def descend(settings, trees, positions, nodes, edges, history, repeated, noise, fill, chosen, masks, values, waiting):
-    """Run the trees ``chosen`` (``int64 [n]``) on until each waits for the network or has finished.
-
-    Writes the input planes of the waiting leaves to the first rows of ``masks``/``values`` ([n, 112]) and their trees
-    to ``waiting`` (``int64 [n]``).  Returns how many wait, or −1 when a tree has run out of room for edges (nothing is
-    lost: widen the array and call again; trees that already wait are written again).
-    """
-    moves = np.empty(MAX_MOVES, dtype=np.uint64)
-    found = 0
-    for i in range(chosen.shape[0]):
-        t = chosen[i]
-        if trees[t].pending >= 0:
-            leaf = trees[t].pending
-            _write_planes(
-                trees, t, positions[t], nodes[t], history[t], repeated[t], fill, leaf, masks[found], values[found]
-            )
-            outcome = WANTS_EVALUATION
-        else:
-            outcome = _descend_one(
-                settings,
-                trees,
-                t,
-                positions[t],
-                nodes[t],
-                edges[t],
-                history[t],
-                repeated[t],
-                noise[t],
-                fill,
-                moves,
-                masks[found],
-                values[found],
-            )
-        if outcome == OUT_OF_EDGES:
-            return -1
-        if outcome == WANTS_EVALUATION:
-            waiting[found] = t
-            found += 1
-    return found
-
-
-@kernel
-def _sort_by_prior(edges, first, moves):
-    """Insertion sort, highest prior first, equal ones in the order of generation; only unvisited edges are sorted."""
-    for i in range(first + 1, first + moves):
-        prior, move, policy = edges[i].prior, edges[i].move, edges[i].policy
-        j = i - 1
-        while j >= first and edges[j].prior < prior:
-            edges[j + 1].prior = edges[j].prior
-            edges[j + 1].move = edges[j].move
-            edges[j + 1].policy = edges[j].policy
-            j -= 1
-        edges[j + 1].prior = prior
-        edges[j + 1].move = move
-        edges[j + 1].policy = policy
-
-
-@kernel
-def _disturb_root(settings, trees, t, nodes, edges, noise):
-    """Root noise of the preset: Gumbel draws kept beside the priors, or Dirichlet draws mixed into them."""
-    first, moves = nodes[0].first_edge, nodes[0].edges
-    if settings[0].formula == GUMBEL:
-        for i in range(moves):
-            noise[i] = -settings[0].gumbel_noise * math.log(-math.log(_random(trees, t)))
-        return
-    fraction = settings[0].noise_fraction
-    if fraction <= 0:
-        return
-    drawn = 0.0
-    for i in range(moves):
-        noise[i] = _gamma(trees, t, settings[0].noise_alpha)
-        drawn += noise[i]
-    for i in range(moves):
-        edges[first + i].prior = (1.0 - fraction) * edges[first + i].prior + fraction * noise[i] / max(drawn, 1e-30)
-    _sort_by_prior(edges, first, moves)
-
-
-@kernel
-def _absorb_one(settings, trees, t, nodes, edges, noise, logits, value):
-    node = trees[t].pending
-    trees[t].pending = -1
-    first, moves = nodes[node].first_edge, nodes[node].edges
-    highest = -1e30
-    for edge in range(first, first + moves):
-        highest = max(highest, np.float64(logits[edges[edge].policy]))
-    total = 0.0
-    for edge in range(first, first + moves):
-        weight = math.exp((np.float64(logits[edges[edge].policy]) - highest) / settings[0].policy_temperature)
-        edges[edge].prior = weight
-        total += weight
-    for edge in range(first, first + moves):
-        edges[edge].prior = edges[edge].prior / total
-    _sort_by_prior(edges, first, moves)
+def _absorb(settings, trees, t, nodes, choices, trials, noise, logarithms, node, moves, weights, logits, value, flown):
+    """Give ``node`` its edges (``moves``), their priors and its value, and carry that up."""
+    first, found = np.int64(trees[t].edges), np.int64(nodes[node].edges)
+    trees[t].edges = first + found
+    nodes[node].first_edge = first
+    for i in range(found):
+        weights[i] = logits[policy_slot(moves[i])]
+    softmax(weights, found, np.float32(1.0 / settings[0].policy_temperature))
+    best = 0
+    for i in range(found):
+        edge = first + i
+        choices[edge].prior = weights[i]
+        choices[edge].move = moves[i]
+        choices[edge].flying = 0
+        if weights[i] > weights[best] or (weights[i] == weights[best] and moves[i] < moves[best]):
+            best = i
+    if best:
+        choices[first].prior, choices[first].move = weights[best], moves[best]
+        choices[first + best].prior, choices[first + best].move = weights[0], moves[0]
+    nodes[node].terminal = OPEN
     nodes[node].value = value
-    _back_up(trees, t, nodes, edges, node, np.float64(value))
+    _back_up(trees, t, nodes, choices, trials, node, np.float64(value), flown)
     if node == 0:
-        _disturb_root(settings, trees, t, nodes, edges, noise)
+        for edge in range(first, first + found):
+            trials[edge].total = 0.0
+            trials[edge].visits = 0
+            trials[edge].child = -1
+        disturb_root(settings, trees, t, nodes, choices, noise, logarithms)
         if settings[0].formula == PUCT_ALPHAZERO:  # the pseudocode does not count the root's own evaluation
             nodes[0].visits = 0
             nodes[0].total = 0.0
@@ -327,8 +261,100 @@ def _absorb_one(settings, trees, t, nodes, edges, noise, logits, value):
 
 
 @kernel
-def absorb(settings, trees, nodes, edges, noise, waiting, logits, values):
-    """Take the network's answers for the trees ``waiting`` (``int64 [n]``): float32 [n, 1858] and [n], w − l."""
-    for i in range(waiting.shape[0]):
-        t = waiting[i]
-        _absorb_one(settings, trees, t, nodes[t], edges[t], noise[t], logits[i], values[i])
+def advance(
+    settings,
+    table,
+    trees,
+    positions,
+    nodes,
+    choices,
+    trials,
+    history,
+    repeated,
+    noise,
+    logarithms,
+    leaf,
+    moves,
+    fill,
+    leaves,
+    chosen,
+    logits,
+    scores,
+    masks,
+    values,
+    going_on,
+    scratch,
+    weights,
+):
+    """Take the network's answers for the trees ``chosen`` (``int64 [n]``) and run each on until it waits again.
+
+    ``logits`` float32 [m, 1858] and ``scores`` float32 [m], w − l, answer the leaves that wait, tree by tree in the
+    order of ``chosen``.  The input planes of up to ``leaves`` new leaves a tree go to the first rows of ``masks`` and
+    ``values`` ([·, 112]; of ``values`` only what differs from 1 is written), and the trees that are not finished to
+    ``going_on`` (``int64 [n]``).  With ``leaves`` 0 trees only take their answers.  There must be room for ``leaves``
+    more nodes and the edges of as many nodes (`Forest.needs_room`).
+
+    Returns ``(rows, trees)``: how many leaves wait now, and how many trees go on.
+    """
+    settings, table = borrowed(settings), borrowed(table)
+    trees, positions, nodes = borrowed(trees), borrowed(positions), borrowed(nodes)
+    choices, trials = borrowed(choices), borrowed(trials)
+    history, repeated = borrowed(history), borrowed(repeated)
+    noise, logarithms = borrowed(noise), borrowed(logarithms)
+    leaf, moves, logits = borrowed(leaf), borrowed(moves), borrowed(logits)
+    masks, values = borrowed(masks), borrowed(values)
+    scratch, weights = borrowed(scratch), borrowed(weights)
+    answered, found, unfinished = 0, 0, 0
+    flown = 1 if moves.shape[1] > 1 else 0
+    for i in range(chosen.shape[0]):
+        t = chosen[i]
+        tree_nodes, tree_choices, tree_trials = nodes[t], choices[t], trials[t]
+        for k in range(trees[t].collided):
+            _call_back(tree_nodes, tree_choices, leaf[t, moves.shape[1] + k])
+        trees[t].collided = 0
+        for k in range(trees[t].waiting):
+            _absorb(
+                settings,
+                trees,
+                t,
+                tree_nodes,
+                tree_choices,
+                tree_trials,
+                noise[t],
+                logarithms[t],
+                np.int64(leaf[t, k]),
+                moves[t, k],
+                weights,
+                logits[answered],
+                scores[answered],
+                flown if leaf[t, k] > 0 else 0,
+            )
+            answered += 1
+        gathered = _gather(
+            settings,
+            table,
+            trees,
+            t,
+            positions[t],
+            tree_nodes,
+            tree_choices,
+            tree_trials,
+            history[t],
+            repeated[t],
+            noise[t],
+            logarithms[t],
+            leaf[t],
+            moves[t],
+            fill,
+            leaves,
+            scratch,
+            weights,
+            masks[found:],
+            values[found:],
+        )
+        trees[t].waiting = gathered
+        found += gathered
+        if gathered > 0 or (trees[t].done < trees[t].limit and trees[t].nodes < trees[t].node_limit):
+            going_on[unfinished] = t
+            unfinished += 1
+    return found, unfinished

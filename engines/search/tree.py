@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.position import decode_move
+from engines.search.cutting import depths_of
 from engines.search.forest import OPEN
 
 
@@ -17,7 +18,8 @@ from engines.search.forest import OPEN
 class TreeArrays:
     """One tree cut out of a forest.
 
-    ``nodes`` NODE [n] and ``edges`` EDGE [m] are the records of ``engines.search.forest``; node 0 is the root.
+    ``nodes`` NODE [n] and ``edges`` EDGE [m] are the records of ``engines.search.forest``; node 0 is the root, and each
+    node's edges stand by falling prior.
     """
 
     nodes: NDArray[np.void]
@@ -128,6 +130,12 @@ class Tree:
     def prior(self) -> dict[chess.Move, float]:
         """The policy over the legal root moves that the search used (noise, if any, included)."""
         return {edge.move: edge.prior for edge in self.root.edges}
+
+    @cached_property
+    def depth(self) -> tuple[float, int]:
+        """Mean and greatest distance of the tree's nodes from the root, in plies."""
+        depths = depths_of(self.arrays.nodes)
+        return float(depths.mean()), int(depths.max())
 
     @property
     def best_move(self) -> chess.Move:

@@ -33,8 +33,9 @@ from engines.chess.position import (
 from engines.compiled import kernel
 from engines.search.forest import Forest
 from engines.search.gumbel import conclude
-from engines.search.run import Evaluator, grow
+from engines.search.growing import Evaluator, grow
 from engines.search.settings import SearchSettings
+from engines.search.simulate import policy_slot
 
 TARGET_MOVES = 64  # moves of the improved policy that are kept, by falling prior: all of them in nearly every position
 WHITE_WINS, DRAW, BLACK_WINS, UNFINISHED = 1, 0, -1, 2
@@ -131,7 +132,8 @@ def _play_moves(
     settings,
     trees,
     nodes,
-    edges,
+    choices,
+    trials,
     noise,
     history,
     repeated,
@@ -147,15 +149,15 @@ def _play_moves(
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     policy = np.empty(MAX_MOVES, dtype=np.float32)
     for t in range(trees.shape[0]):
-        best = conclude(settings, nodes[t], edges[t], noise[t], policy)
+        best = conclude(settings, nodes[t], choices[t], trials[t], noise[t], policy)
         ply = trees[t].plies - 1
         first = nodes[t, 0].first_edge
         kept = min(np.int64(nodes[t, 0].edges), TARGET_MOVES)
         for i in range(TARGET_MOVES):
-            log_slots[t, ply, i] = edges[t, first + i].policy if i < kept else 0
+            log_slots[t, ply, i] = policy_slot(choices[t, first + i].move) if i < kept else 0
             log_policy[t, ply, i] = policy[i] if i < kept else 0.0
         log_values[t, ply] = nodes[t, 0].total / nodes[t, 0].visits
-        move = edges[t, first + best].move
+        move = choices[t, first + best].move
         log_moves[t, ply] = move
         make_move(history[t], ply, history[t], ply + 1, np.uint64(move))
         trees[t].plies += 1
@@ -163,7 +165,6 @@ def _play_moves(
         trees[t].nodes = 0
         trees[t].edges = 0
         trees[t].done = 0
-        trees[t].pending = -1
 
 
 class GamesAtOnce:
@@ -177,7 +178,7 @@ class GamesAtOnce:
         self._simulations = simulations
         self._longest = longest
         self._decisive_lead = decisive_lead
-        self._forest = Forest.allocate(games, simulations + 1, longest + 2)
+        self._forest = Forest.allocate(games, simulations + 2, longest + 2)
         start = position_of(chess.Board()).reshape(1, WORDS)
         for game in range(games):
             self._forest.plant(game, start, simulations, seed)
@@ -199,7 +200,8 @@ class GamesAtOnce:
             self._record,
             forest.trees,
             forest.nodes,
-            forest.edges,
+            forest.choices,
+            forest.trials,
             forest.noise,
             forest.history,
             forest.repeated,

@@ -13,7 +13,7 @@ from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.planes import FILLS, count_repetitions, pack_game_plies
 from engines.chess.position import WORDS, decode_move, encode_move, make_move, position_of
 from engines.compiled import kernel
-from engines.search.run import Evaluator
+from engines.search.growing import Evaluator
 from engines.search.simulate import policy_slot
 from engines.selfplay.games import UNFINISHED, judge
 
@@ -105,7 +105,7 @@ def _play(
         count_repetitions(rows[game, : len(opening) + 1], repeated[game])
         results[game] = judge(rows[game], repeated[game], len(opening), longest, 0, scratch)
     masks = np.zeros((games, 112), dtype=np.uint64)
-    values = np.zeros((games, 112), dtype=np.float32)
+    values = np.ones((games, 112), dtype=np.float32)
     while len(active := np.flatnonzero(results == UNFINISHED)):
         _encode_active(rows, repeated, plies, active, FILLS[agent.history_fill], masks, values)
         logits = agent.evaluate_packed(masks[: len(active)], values[: len(active)]).logits

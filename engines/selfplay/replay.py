@@ -158,7 +158,7 @@ class Replay:
         part_of = np.searchsorted(ends, picks, side="right")
         batch = Batch(
             masks=np.zeros((size, 112), dtype=np.uint64),
-            values=np.zeros((size, 112), dtype=np.float32),
+            values=np.ones((size, 112), dtype=np.float32),
             policy=np.zeros((size, 1858), dtype=np.float32),
             wdl=np.zeros((size, 3), dtype=np.float32),
             left=np.zeros(size, dtype=np.float32),
@@ -179,7 +179,7 @@ class Replay:
     ) -> None:
         """Write the positions ``chosen`` of ``part`` to the rows ``into`` of ``batch``, mirrored where ``flip``."""
         masks = np.zeros((len(into), 112), dtype=np.uint64)
-        values = np.zeros((len(into), 112), dtype=np.float32)
+        values = np.ones((len(into), 112), dtype=np.float32)
         _pack(part.rows, part.repeated, part.first, chosen, masks, values)
         slots = part.slots[chosen].astype(np.int64)
         policy = part.policy[chosen].astype(np.float32)

@@ -15,7 +15,7 @@ from engines.chess import pack_boards, policy_index
 from engines.search import PRESETS, SearchSettings, Tree, search
 from engines.search.forest import EDGE, NODE, plant_boards
 from engines.search.gumbel import conclude
-from engines.search.run import grow
+from engines.search.growing import grow
 from engines.search.selection import considered_visits, select_gumbel_inside
 
 Games = Callable[[int, int, int], Iterator[chess.Board]]

@@ -1,0 +1,69 @@
+"""A new leaf: what the rules say of it, and the planes that the network is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engines.chess.movegen import in_check, legal_moves
+from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
+from engines.chess.position import KEY, STATE, halfmove_clock, insufficient_material
+from engines.compiled import kernel
+from engines.search.forest import DRAWN, MATED, OPEN
+
+_RULE_50_PLIES = 100
+
+
+@kernel
+def count_earlier(tree_plies, positions, nodes, history, node):
+    """How often the position of ``node`` stood before, in the tree above it and in the game before the root."""
+    key = positions[node, KEY]
+    reach = np.int64(halfmove_clock(positions[node, STATE]))
+    if reach < 4:
+        return 0
+    found, distance, above = 0, 0, node
+    while distance < reach and nodes[above].parent >= 0:
+        above = nodes[above].parent
+        distance += 1
+        if distance >= 4 and distance % 2 == 0 and positions[above, KEY] == key:
+            found += 1
+    ply = tree_plies - 1
+    while distance < reach and ply > 0:
+        ply -= 1
+        distance += 1
+        if distance >= 4 and distance % 2 == 0 and history[ply, KEY] == key:
+            found += 1
+    return found
+
+
+@kernel
+def find_ending(settings, row, repetitions, moves):
+    """``(number of legal moves, how the game stands)``: OPEN, MATED or DRAWN; the moves (uint64) go to ``moves``."""
+    found = legal_moves(row, moves, 0)
+    if found == 0:
+        return 0, MATED if in_check(row) else DRAWN
+    if (
+        insufficient_material(row)
+        or np.int64(halfmove_clock(row[STATE])) >= _RULE_50_PLIES
+        or repetitions >= 2
+        or (repetitions == 1 and settings[0].two_fold_draws > 0)
+    ):
+        return found, DRAWN
+    return found, OPEN
+
+
+@kernel
+def write_planes(tree_plies, positions, nodes, history, repeated, fill, node, masks, values):
+    """Input planes of ``node``: up to eight boards through the tree and the game before it."""
+    above, age = node, 0
+    while age < HISTORY_BOARDS and above > 0:
+        write_board(positions[above], age, nodes[above].repetitions > 0, masks)
+        above = nodes[above].parent
+        age += 1
+    ply = tree_plies - 1
+    while age < HISTORY_BOARDS and ply >= 0:
+        write_board(history[ply], age, repeated[ply] > 0, masks)
+        ply -= 1
+        age += 1
+    if age < HISTORY_BOARDS:
+        write_missing(history[0], age - 1, fill, masks)
+    write_auxiliary(positions[node], masks, values)
