@@ -15,7 +15,7 @@ class Case:
     """Something to measure.
 
     ``subject`` is what is done and ``by`` what does it; ``work`` does it once and returns how many; ``clock`` gives CPU
-    seconds; ``prepare`` is called before each measurement, outside the time.
+    seconds; ``prepare`` is called before each repetition, outside the time.
     """
 
     subject: str
@@ -105,13 +105,13 @@ class Section:
 
 def measure(case: Case, round_number: int, seconds: float) -> Measurement:
     """Repeat the work of a case, at least once, until it has had ``seconds`` of CPU or taken four times as long."""
-    if case.prepare is not None:
-        case.prepare()
-    done = 0
-    cpu, wall = case.clock(), time.perf_counter()
+    done, used, passed = 0, 0.0, 0.0
     while True:
+        if case.prepare is not None:
+            case.prepare()
+        cpu, wall = case.clock(), time.perf_counter()
         done += case.work()
-        used, passed = case.clock() - cpu, time.perf_counter() - wall
+        used, passed = used + case.clock() - cpu, passed + time.perf_counter() - wall
         if used >= seconds or passed >= 4 * seconds:
             return Measurement(case.subject, case.by, round_number, done / max(used, 1e-9), done / passed)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import chess
 import numpy as np
 
-from engines.search import Tree, search
+from engines.chess.position import game_rows
+from engines.search import PRESETS, Tree, search
+from engines.search.forest import Forest
+from engines.search.growing import grow
 from experiments.engine_benchmark.free_network import FreeNetwork
 from experiments.engine_benchmark.measuring import Case, Section, taking_turns
 from experiments.engine_benchmark.rules import POSITIONS
 from experiments.peers.alpha_zero_general import StateSearch
 from experiments.peers.careful_python import gumbel_search, puct_search
 
-MANY, ONE = "engines, 256 trees", "engines, 1 tree"
+MANY, ONE, BORDER = "engines, 256 trees", "engines, 1 tree", "engines.search, 256 boards"
 CAREFUL, DICTIONARIES = "Careful Python", "Design of alpha-zero-general"
 PUCT, GUMBEL = "PUCT, 100 simulations", "Gumbel, 32 simulations"
 PUCT_SIMULATIONS, GUMBEL_SIMULATIONS = 100, 32
@@ -74,6 +78,26 @@ def _one(board: chess.Board, simulations: int, **settings: Any) -> Tree:
     return search(FreeNetwork(), [board], simulations=simulations, **offered(search, threads=1), **settings)[0]
 
 
+class Planted:
+    """A forest of trees to be grown: planting is not part of what is measured, growing is."""
+
+    def __init__(self, network: FreeNetwork, preset: str, boards: Sequence[chess.Board], simulations: int) -> None:
+        self._network, self._settings, self._simulations = network, PRESETS[preset], simulations
+        self._games = [game_rows(board) for board in boards]
+        self._forest = Forest.allocate(len(boards), simulations + 2, max(map(len, self._games)))
+        self._everyone = np.arange(len(boards))
+
+    def plant(self) -> None:
+        """Empty all trees."""
+        for tree, rows in enumerate(self._games):
+            self._forest.plant(tree, rows, self._simulations, 0)
+
+    def grow(self) -> int:
+        """Grow all trees to their limit; the simulations of all."""
+        grow(self._forest, self._network, self._settings, self._everyone)
+        return len(self._games) * self._simulations
+
+
 def tree_section() -> Section:
     """Both searches by all three; the dictionaries know no Gumbel search and do their own with as many simulations."""
     network = FreeNetwork()
@@ -81,14 +105,13 @@ def tree_section() -> Section:
     options = offered(search, threads=1)
     noise = np.random.default_rng(0).gumbel(size=256).tolist()
 
-    def many(preset: str, simulations: int) -> int:
+    def planted(subject: str, by: str, preset: str, simulations: int, trees: int) -> Case:
+        forest = Planted(network, preset, (boards * (TREES // ROOTS))[:trees], simulations)
+        return Case(subject, by, forest.grow, prepare=forest.plant)
+
+    def whole(preset: str, simulations: int) -> int:
         search(network, boards * (TREES // ROOTS), simulations=simulations, preset=preset, **options)
         return TREES * simulations
-
-    def one(preset: str, simulations: int) -> int:
-        for board in boards:
-            search(network, [board], simulations=simulations, preset=preset, **options)
-        return ROOTS * simulations
 
     def careful_puct() -> int:
         for board in boards:
@@ -106,12 +129,14 @@ def tree_section() -> Section:
         return ROOTS * simulations
 
     cases = [
-        Case(PUCT, MANY, lambda: many("lc0", PUCT_SIMULATIONS)),
-        Case(PUCT, ONE, lambda: one("lc0", PUCT_SIMULATIONS)),
+        planted(PUCT, MANY, "lc0", PUCT_SIMULATIONS, TREES),
+        planted(PUCT, ONE, "lc0", PUCT_SIMULATIONS, 1),
+        Case(PUCT, BORDER, lambda: whole("lc0", PUCT_SIMULATIONS)),
         Case(PUCT, CAREFUL, careful_puct),
         Case(PUCT, DICTIONARIES, lambda: dictionaries(PUCT_SIMULATIONS)),
-        Case(GUMBEL, MANY, lambda: many("gumbel", GUMBEL_SIMULATIONS)),
-        Case(GUMBEL, ONE, lambda: one("gumbel", GUMBEL_SIMULATIONS)),
+        planted(GUMBEL, MANY, "gumbel", GUMBEL_SIMULATIONS, TREES),
+        planted(GUMBEL, ONE, "gumbel", GUMBEL_SIMULATIONS, 1),
+        Case(GUMBEL, BORDER, lambda: whole("gumbel", GUMBEL_SIMULATIONS)),
         Case(GUMBEL, CAREFUL, careful_gumbel),
         Case(GUMBEL, DICTIONARIES, lambda: dictionaries(GUMBEL_SIMULATIONS)),
     ]
@@ -122,6 +147,8 @@ def tree_section() -> Section:
         f"The same {ROOTS} positions from random games, a new tree each. Only the engine also writes the 112 input "
         "planes of every leaf, history included. Given the same numbers by the network, all visit every move exactly "
         "as often (checked before the clock starts).",
+        f"{MANY}: growing planted trees, as self-play does. {BORDER}: with reading python-chess boards and the "
+        "games that led to them, and cutting the trees out for python-chess to read.",
         f"{CAREFUL}: python-chess with push and pop, lists, table look-ups. {DICTIONARIES}: dictionaries by FEN, a "
         "board copied a step, a loop over 4,672 actions; it has no Gumbel search and does its own with 32 simulations.",
     ]
