@@ -45,7 +45,7 @@ def _bars(axes: Axes, section: Section, subjects: Mapping[str, str], title: str,
     ticks, labels = [], []
     greatest = 0.0
     for subject, shown in subjects.items():
-        axes.text(0, place - 0.8, shown, transform=axes.get_yaxis_transform(), fontsize=9, fontweight="bold")
+        axes.text(0.005, place - 0.8, shown, transform=axes.get_yaxis_transform(), fontsize=9, fontweight="bold")
         for by in section.means:
             spread = section.spread(subject, by)
             if spread is None:
@@ -130,12 +130,12 @@ def _search(axes: Axes, section: Section) -> None:
             text = f"{number_text(found.median)} of {text}: {number_text(share.median, 'share')}"
         axes.text(max(alone.median, found.median if found else 0) * 1.02, place, text, va="center", fontsize=8)
         greatest = max(greatest, alone.median, found.median if found else 0)
-        labels.append(textwrap.fill(subject, 32))
+        labels.append(textwrap.fill(subject, 40))
     axes.set_xlim(right=greatest * 1.45)
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.invert_yaxis()
     axes.set_title(
-        f"{section.title.partition(':')[0]}: evaluations a second\n(dark: search, pale: its network alone)",
+        f"{section.title.partition(':')[0]}: evaluations a second\n(dark: search, pale: its network alone; %: median of the rounds)",
         fontsize=10,
         loc="left",
     )

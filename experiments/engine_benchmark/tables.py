@@ -58,9 +58,9 @@ def section_grid(section: Section) -> Grid:
                 continue
             style = section.styles.get(by, "rate")
             text = number_text(spread.median, style)
-            wall = section.spread(subject, by, "wall")
-            if section.clock == "cpu" and wall and style != "share" and _differ(spread.median, wall.median):
-                text += f" [{number_text(wall.median, style)}]"
+            other = section.spread(subject, by, "wall" if section.clock == "cpu" else "cpu")
+            if other and style != "share" and _differ(spread.median, other.median):
+                text += f" [{number_text(other.median, style)}]"
             ratio = section.ratio(subject, by) if section.against and by != section.against else None
             cells.append(f"{text}\n{ratio_text(ratio)}" if ratio else text)
         rows.append(tuple(cells))

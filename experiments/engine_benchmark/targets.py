@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from experiments.engine_benchmark import rules, selfplay, startup, tree
 from experiments.engine_benchmark.measuring import Section, Spread
-from experiments.engine_benchmark.tables import Grid
+from experiments.engine_benchmark.tables import Grid, number_text
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,6 @@ def target_grid(sections: Mapping[str, Section]) -> Grid:
         if spread is None:
             continue
         bound = f"{'≤' if target.most else '≥'} {target.bound:g} {target.unit}".strip()
-        median, low, high = (f"{number:.3g}" for number in (spread.median, spread.low, spread.high))
+        median, low, high = (number_text(number) for number in (spread.median, spread.low, spread.high))
         rows.append((target.what, bound, f"{median} ({low}–{high})", "yes" if target.met(spread.median) else "NO"))
     return Grid("Targets", ("", "wanted", "measured: median (range)", "met"), tuple(rows))

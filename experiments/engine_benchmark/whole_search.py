@@ -94,11 +94,12 @@ def search_section(agent: str | None) -> Section:
         )
         rows = slice(0, max(1, batch // cores))  # cores share what there is, so that each sees smaller batches
         alone = rate_of(lambda: len(agents[dtype].evaluate_packed(masks[rows], values[rows]).wdl), cores)
+        share = cpu / alone[0] if cores == 1 else wall / alone[1]
         return [
             Measurement(subject, NODES, number, nodes_cpu, nodes_wall),
             Measurement(subject, EVALUATIONS, number, cpu, wall),
             Measurement(subject, ALONE, number, *alone),
-            Measurement(subject, SHARE, number, cpu / alone[0], wall / alone[1]),
+            Measurement(subject, SHARE, number, share, share),
         ]
 
     def by_others(cores: int, number: int) -> list[Measurement]:
@@ -136,6 +137,7 @@ def search_section(agent: str | None) -> Section:
         clock="wall",
         styles={SHARE: "share"},
     )
+    section.notes.append("The share is taken by CPU time on one core, and by the time that passed on two.")
     section.notes.append(
         "lc0 runs its own benchmark with the same network."
         if program is not None
