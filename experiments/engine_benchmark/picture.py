@@ -134,11 +134,9 @@ def _search(axes: Axes, section: Section) -> None:
     axes.set_xlim(right=greatest * 1.45)
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.invert_yaxis()
-    axes.set_title(
-        f"{section.title.partition(':')[0]}: evaluations a second\n(dark: search, pale: its network alone; %: median of the rounds)",
-        fontsize=10,
-        loc="left",
-    )
+    title = f"{section.title.partition(':')[0]}: evaluations a second"
+    explained = "(dark: search, pale: its network alone; %: median of the rounds)"
+    axes.set_title(f"{title}\n{explained}", fontsize=10, loc="left")
 
 
 def _selfplay(axes: Axes, section: Section) -> None:

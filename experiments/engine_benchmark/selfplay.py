@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.search import PRESETS
+from engines.search.growing import grow
 from engines.selfplay import games
 from experiments.engine_benchmark.free_network import FreeNetwork
 from experiments.engine_benchmark.measuring import Measurement, Section
@@ -47,7 +48,7 @@ class Timed:
 
 def measure_step(playing: games.GamesAtOnce, evaluator: Any, subject: str, number: int) -> list[Measurement]:
     """CPU seconds of tree, network and rest, as shares of a few steps; and evaluations a second."""
-    network, searching = Timed(evaluator.evaluate_packed, evaluator.history_fill), Timed(games.grow)
+    network, searching = Timed(evaluator.evaluate_packed, evaluator.history_fill), Timed(grow)
     start, begun = time.process_time(), time.perf_counter()
     with mock.patch.object(games, "grow", searching):
         for _ in range(STEPS):
