@@ -10,7 +10,7 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.chess.bits import U0, U1, U6, U8, U63, mirror
+from engines.chess.bits import U0, U1, U2, U3, U4, U5, U6, U7, U8, U9, U10, U11, U12, U63, mirror
 from engines.chess.position import (
     DIAGONALS,
     KEY,
@@ -24,7 +24,7 @@ from engines.chess.position import (
     halfmove_clock,
     position_of,
 )
-from engines.compiled import kernel
+from engines.compiled import inlined, kernel
 
 HISTORY_BOARDS = 8
 FILL_NOTHING, FILL_OLDEST = 0, 1
@@ -36,30 +36,36 @@ _AUXILIARY = 104
 _START = position_of(chess.Board())
 
 
-@kernel
+@inlined
 def write_board(row, age, repeated, masks):
     """Write the 13 planes of ``row``, the board ``age`` plies ago (its mover's view), to ``masks`` (uint64 [112])."""
     own, pawns, knights = row[OWN], row[PAWNS], row[KNIGHTS]
     diagonals, orthogonals, kings = row[DIAGONALS], row[ORTHOGONALS], row[KINGS]
+    theirs = (pawns | knights | diagonals | orthogonals | kings) & ~own
     if age & 1:
-        own = (pawns | knights | diagonals | orthogonals | kings) & ~own
-        own, pawns, knights = mirror(own), mirror(pawns), mirror(knights)
-        diagonals, orthogonals, kings = mirror(diagonals), mirror(orthogonals), mirror(kings)
+        own, theirs = mirror(theirs), mirror(own)
+        pawns, knights, kings = mirror(pawns), mirror(knights), mirror(kings)
+        diagonals, orthogonals = mirror(diagonals), mirror(orthogonals)
     queens = diagonals & orthogonals
-    base = 13 * age
-    for side in range(2):
-        of_side = own if side == 0 else ~own
-        masks[base] = pawns & of_side
-        masks[base + 1] = knights & of_side
-        masks[base + 2] = diagonals & ~queens & of_side
-        masks[base + 3] = orthogonals & ~queens & of_side
-        masks[base + 4] = queens & of_side
-        masks[base + 5] = kings & of_side
-        base += 6
-    masks[base] = _ALL if repeated else _NONE
+    bishops, rooks = diagonals ^ queens, orthogonals ^ queens
+    # Unsigned places: numba would have to allow for negative ones at every store.
+    base = np.uint64(13) * np.uint64(age)
+    masks[base] = pawns & own
+    masks[base + U1] = knights & own
+    masks[base + U2] = bishops & own
+    masks[base + U3] = rooks & own
+    masks[base + U4] = queens & own
+    masks[base + U5] = kings & own
+    masks[base + U6] = pawns & theirs
+    masks[base + U7] = knights & theirs
+    masks[base + U8] = bishops & theirs
+    masks[base + U9] = rooks & theirs
+    masks[base + U10] = queens & theirs
+    masks[base + U11] = kings & theirs
+    masks[base + U12] = _ALL if repeated else _NONE
 
 
-@kernel
+@inlined
 def write_missing(oldest, age, fill, masks):
     """Write the boards older than the first known one, which is ``age`` plies old (see ``encoding.pack_boards``)."""
     passant = oldest[STATE] & U63
@@ -84,7 +90,7 @@ def write_missing(oldest, age, fill, masks):
                 masks[13 * board + 6] ^= moved
 
 
-@kernel
+@inlined
 def write_auxiliary(row, masks, values):
     """Write planes 104–111 of the newest position (castling, side, rule 50, zeros, ones).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.position import WORDS
 from engines.compiled import kernel
 from engines.search.forest import CHOICE, EDGE, NODE, TRIAL, Forest
 
@@ -49,7 +50,8 @@ def _move_down(positions, nodes, choices, trials, root, kept_positions, kept_nod
     """Copy what hangs below ``root``, parents first; ``origin`` (int32) is scratch space.  ``(nodes, edges)`` kept."""
     origin[0] = root
     kept_nodes[0] = nodes[root]
-    kept_positions[0] = positions[root]
+    for word in range(WORDS):
+        kept_positions[0, word] = positions[root, word]
     kept_nodes[0].parent = -1
     kept_nodes[0].parent_edge = -1
     found, used, at = 1, 0, 0
@@ -63,7 +65,8 @@ def _move_down(positions, nodes, choices, trials, root, kept_positions, kept_nod
                 kept_trials[used] = trials[edge]
                 child = trials[edge].child
                 kept_nodes[found] = nodes[child]
-                kept_positions[found] = positions[child]
+                for word in range(WORDS):
+                    kept_positions[found, word] = positions[child, word]
                 kept_nodes[found].parent = at
                 kept_nodes[found].parent_edge = used
                 kept_trials[used].child = found

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engines.compiled import kernel
+from engines.compiled import inlined
 
 _LOG2_E = np.float32(1.4426950408889634)
 # ln 2 in two parts (Cody and Waite): k · high is exact for the k that occur.
@@ -31,7 +31,7 @@ def _from_bits(typing_context: Any, bits: Any) -> Any:
     return types.float32(types.int32), generate
 
 
-@kernel
+@inlined
 def exponential(x):
     """exp(x) for float32 x ≤ 0, to about 2e-7 relative; 0 below −87.  No library, so no machine differs."""
     k = np.float32(np.int32(x * _LOG2_E - np.float32(0.5)))  # rounded: the cast cuts towards 0
@@ -41,7 +41,7 @@ def exponential(x):
     return np.float32((_ONE + r + r * r * series) * power) if x >= _LOWEST else _ZERO
 
 
-@kernel
+@inlined
 def softmax(weights, n, inverse_temperature):
     """Turn the first ``n`` logits in ``weights`` (float32) into probabilities, in place."""
     highest = weights[0]

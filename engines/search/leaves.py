@@ -7,13 +7,13 @@ import numpy as np
 from engines.chess.movegen import in_check, legal_moves
 from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
 from engines.chess.position import KEY, STATE, halfmove_clock, insufficient_material
-from engines.compiled import kernel
+from engines.compiled import inlined
 from engines.search.forest import DRAWN, MATED, OPEN
 
 _RULE_50_PLIES = 100
 
 
-@kernel
+@inlined
 def count_earlier(tree_plies, positions, nodes, history, node):
     """How often the position of ``node`` stood before, in the tree above it and in the game before the root."""
     key = positions[node, KEY]
@@ -35,7 +35,7 @@ def count_earlier(tree_plies, positions, nodes, history, node):
     return found
 
 
-@kernel
+@inlined
 def find_ending(settings, row, repetitions, moves):
     """``(number of legal moves, how the game stands)``: OPEN, MATED or DRAWN; the moves (uint64) go to ``moves``."""
     found = legal_moves(row, moves, 0)
@@ -51,7 +51,7 @@ def find_ending(settings, row, repetitions, moves):
     return found, OPEN
 
 
-@kernel
+@inlined
 def write_planes(tree_plies, positions, nodes, history, repeated, fill, node, masks, values):
     """Input planes of ``node``: up to eight boards through the tree and the game before it."""
     above, age = node, 0

@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from engines.chess.bits import U12
-from engines.compiled import kernel
+from engines.compiled import inlined
 from engines.search.settings import GUMBEL
 
 
-@kernel
+@inlined
 def _random(trees, t):
     """Uniform draw in (0, 1) from the tree's own xorshift64* stream."""
     x = trees[t].random
@@ -22,7 +22,7 @@ def _random(trees, t):
     return (np.float64((x * np.uint64(2685821657736338717)) >> U12) + 0.5) / 4503599627370496.0  # 52 bits and a half
 
 
-@kernel
+@inlined
 def _gamma(trees, t, shape):
     """Gamma(shape, 1) by Marsaglia and Tsang (2000), boosted for shapes below 1."""
     boost = 1.0
@@ -38,7 +38,7 @@ def _gamma(trees, t, shape):
             return d * cube * boost
 
 
-@kernel
+@inlined
 def sort_unvisited(choices, first, last):
     """Sort edges that nobody has visited by falling prior, equal priors by rising move."""
     for i in range(first + 1, last):
@@ -52,7 +52,7 @@ def sort_unvisited(choices, first, last):
         choices[j + 1].move = move
 
 
-@kernel
+@inlined
 def disturb_root(settings, trees, t, nodes, choices, noise, logarithms):
     """Sort the root's edges and draw the noise of the preset: Gumbel beside the priors, or Dirichlet mixed in."""
     first, moves = nodes[0].first_edge, nodes[0].edges

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from engines.compiled import kernel
+from engines.compiled import inlined, kernel
 from engines.search.exponential import exponential
 from engines.search.settings import GUMBEL, PUCT_ALPHAZERO, PUCT_LC0
 
 
-@kernel
+@inlined
 def exploration(settings, visits):
     """What the prior of a move is multiplied by at a node with ``visits``, before the division by 1 + its own visits.
 
@@ -37,7 +37,7 @@ def fill_explorations(settings, table):
         table[visits] = exploration(settings, visits)
 
 
-@kernel
+@inlined
 def select_puct(settings, table, nodes, choices, trials, node):
     """argmax Q + P · exploration(N) / (1 + n); what an unvisited move is worth depends on the formula.
 
@@ -73,7 +73,7 @@ def select_puct(settings, table, nodes, choices, trials, node):
     return best
 
 
-@kernel
+@inlined
 def mixed_value(nodes, choices, trials, node):
     """Value of unvisited moves: the node's own evaluation mixed with the policy-weighted mean of the visited ones.
 
@@ -92,7 +92,7 @@ def mixed_value(nodes, choices, trials, node):
     return (nodes[node].value + visits * weighted / max(policy, 1e-9)) / (1 + visits)
 
 
-@kernel
+@inlined
 def select_gumbel_inside(settings, nodes, choices, trials, node, improved):
     """argmax π'(a) − N(a) / (1 + ΣN), π' ∝ prior · exp(σ(q)), unvisited moves at the mixed value (as above, eq. 14).
 
@@ -142,7 +142,7 @@ def select_gumbel_inside(settings, nodes, choices, trials, node, improved):
     return best
 
 
-@kernel
+@inlined
 def considered_visits(considered, limit, done):
     """Visits that sequential halving's candidates have had before simulation ``done`` of ``limit`` (as in mctx)."""
     if considered <= 1:
@@ -160,7 +160,7 @@ def considered_visits(considered, limit, done):
         left = max(2, left // 2)
 
 
-@kernel
+@inlined
 def select_gumbel_root(settings, nodes, choices, trials, noise, logarithms, scheduled):
     """Among the root's moves with the ``scheduled`` number of visits, the best gumbel + logit + σ(q)."""
     first, moves = nodes[0].first_edge, nodes[0].edges
@@ -182,7 +182,7 @@ def select_gumbel_root(settings, nodes, choices, trials, noise, logarithms, sche
     return best
 
 
-@kernel
+@inlined
 def select(settings, table, nodes, choices, trials, noise, logarithms, scheduled, improved, node):
     """Edge that the simulation follows from ``node``, by the formula of ``settings``."""
     if settings[0].formula != GUMBEL:

@@ -11,8 +11,8 @@ import numpy as np
 
 from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
-from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, PROMOTE_BISHOP, PROMOTE_QUEEN, make_move
-from engines.compiled import borrowed, kernel
+from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, PROMOTE_BISHOP, PROMOTE_QUEEN, WORDS, make_move
+from engines.compiled import borrowed, inlined, kernel
 from engines.search.exponential import softmax
 from engines.search.forest import MATED, OPEN, WAITING
 from engines.search.leaves import count_earlier, find_ending, write_planes
@@ -30,7 +30,7 @@ _MOST_ENDINGS = 4096
 """Simulations in a row that may end in finished games before a step returns: a solved tree must not be deaf."""
 
 
-@kernel
+@inlined
 def policy_slot(move):
     """Index of a kernel move in the 1,858 policy outputs (castling is stored there as the king taking its rook)."""
     source, target, kind = np.int64(move) & 63, (np.int64(move) >> 6) & 63, np.int64(move) >> 12
@@ -43,7 +43,7 @@ def policy_slot(move):
     return np.int64(_FROM_TO[source, target])
 
 
-@kernel
+@inlined
 def _new_node(trees, t, nodes, parent, parent_edge):
     node = trees[t].nodes
     trees[t].nodes = node + 1
@@ -60,7 +60,7 @@ def _new_node(trees, t, nodes, parent, parent_edge):
     return node
 
 
-@kernel
+@inlined
 def _bring_best_forward(choices, first, last):
     """Put the unvisited edge with the highest prior (ties: the lowest move) in the first place of a range."""
     best = first
@@ -75,7 +75,7 @@ def _bring_best_forward(choices, first, last):
         choices[first].prior, choices[first].move = prior, move
 
 
-@kernel
+@inlined
 def _back_up(trees, t, nodes, choices, trials, node, value, flown):
     """Add ``value`` (view of the mover at ``node``) to the node and, with alternating sign, to all above it.
 
@@ -95,7 +95,7 @@ def _back_up(trees, t, nodes, choices, trials, node, value, flown):
     trees[t].done += 1
 
 
-@kernel
+@inlined
 def _call_back(nodes, choices, node):
     """Take back that a simulation is under way on the edges above ``node``."""
     while nodes[node].parent >= 0:
@@ -103,7 +103,7 @@ def _call_back(nodes, choices, node):
         node = nodes[node].parent
 
 
-@kernel
+@inlined
 def _wait(trees, t, positions, nodes, history, repeated, leaf, fill, node, count, masks, values):
     """Let ``node`` be the ``count``-th leaf of the tree that waits for the network, and write its planes."""
     nodes[node].terminal = WAITING
@@ -111,12 +111,13 @@ def _wait(trees, t, positions, nodes, history, repeated, leaf, fill, node, count
     write_planes(trees[t].plies, positions, nodes, history, repeated, fill, node, masks[count], values[count])
 
 
-@kernel
+@inlined
 def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values):
     """Make the root and let it wait; how many leaves wait: 1, or 0 where there is no move to search."""
     root = _new_node(trees, t, nodes, -1, -1)
     ply = trees[t].plies - 1
-    positions[root] = history[ply]
+    for word in range(WORDS):
+        positions[root, word] = history[ply, word]
     nodes[root].repetitions = repeated[ply]
     found = np.int64(trees[t].root_moves)
     if found == 0:
@@ -131,7 +132,7 @@ def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill
     return 1
 
 
-@kernel
+@inlined
 def _gather(
     settings,
     table,
@@ -223,7 +224,7 @@ def _gather(
     return count
 
 
-@kernel
+@inlined
 def _absorb(settings, trees, t, nodes, choices, trials, noise, logarithms, node, moves, weights, logits, value, flown):
     """Give ``node`` its edges (``moves``), their priors and its value, and carry that up."""
     first, found = np.int64(trees[t].edges), np.int64(nodes[node].edges)

@@ -13,7 +13,7 @@ import pytest
 
 from engines.chess import pack_boards, policy_index
 from engines.search import PRESETS, SearchSettings, Tree, search
-from engines.search.forest import EDGE, NODE, plant_boards
+from engines.search.forest import CHOICE, NODE, TRIAL, plant_boards
 from engines.search.gumbel import conclude
 from engines.search.growing import grow
 from engines.search.selection import considered_visits, select_gumbel_inside
@@ -228,7 +228,7 @@ def test_gumbel_noise_chooses_and_concludes(boards: list[chess.Board], hashing: 
         assert tree.line()[0] == tree.best_move
         policy = np.zeros(256, dtype=np.float32)
         arrays = tree.arrays
-        best = conclude(settings.record(), arrays.nodes, arrays.edges, forest.noise[index], policy)
+        best = conclude(settings.record(), arrays.nodes, arrays.edges, arrays.edges, forest.noise[index], policy)
         assert moves[best] == tree.best_move
         expected = dict(zip(scores, softmax(list(scores.values())), strict=True))
         assert policy[: len(moves)] == pytest.approx([expected[move] for move in moves], abs=1e-5)
@@ -253,11 +253,11 @@ def test_a_large_gumbel_search_tells_good_moves_apart() -> None:
     record = SearchSettings(formula="gumbel", gumbel_noise=0.0).record()
     nodes = np.zeros(1, dtype=NODE)
     nodes[0]["edges"], nodes[0]["visited"], nodes[0]["visits"] = 3, 3, 1500
-    edges = np.zeros(3, dtype=EDGE)
-    edges["prior"] = (0.30, 0.15, 0.55)
-    edges["visits"] = (500, 700, 300)
-    edges["total"] = np.array([0.9, 0.95, -1.0]) * edges["visits"]
-    assert select_gumbel_inside(record, nodes, edges, 0) == 1
+    choices, trials = np.zeros(3, dtype=CHOICE), np.zeros(3, dtype=TRIAL)
+    choices["prior"] = (0.30, 0.15, 0.55)
+    trials["visits"] = (500, 700, 300)
+    trials["total"] = np.array([0.9, 0.95, -1.0]) * trials["visits"]
+    assert select_gumbel_inside(record, nodes, choices, trials, 0, np.empty(256, dtype=np.float32)) == 1
 
 
 def test_the_first_gumbel_move_is_a_draw_from_the_policy(hashing: Callable[..., Any]) -> None:

@@ -119,7 +119,7 @@ def test_a_tree_does_not_depend_on_its_company(
     settings: dict[str, Any] = {"simulations": 30, "preset": preset, "seed": 5, **NOISY[preset]}
     together = search(hashing(), boards, **settings)
     alone = [search(hashing(), [board], **settings)[0] for board in boards]
-    monkeypatch.setattr(run, "TREES_AT_ONCE", 4)
+    monkeypatch.setattr(run, "MOST_TREES", 4)
     in_parts = search(hashing(), boards[::-1], **settings)[::-1]
     for one, two, three in zip(together, alone, in_parts, strict=True):
         assert identical(one, two)
@@ -144,9 +144,10 @@ def test_room_for_edges_grows_without_a_trace(
     settings: dict[str, Any] = {"simulations": 50, "preset": preset, "seed": 2, **NOISY[preset]}
     usual = search(hashing(), boards, **settings)
     widened = []
-    widen = forest.Forest.widen
+    reserve = forest.Forest.reserve
     monkeypatch.setattr(forest, "_EDGES_PER_NODE", 0)
-    monkeypatch.setattr(forest.Forest, "widen", lambda self: (widened.append(1), widen(self))[1])
+    monkeypatch.setattr(run, "_NODES_AT_FIRST", 3)
+    monkeypatch.setattr(forest.Forest, "reserve", lambda self: (widened.append(1), reserve(self))[1])
     narrow = search(hashing(), boards, **settings)
     assert widened
     assert all(identical(one, two) for one, two in zip(usual, narrow, strict=True))
@@ -296,7 +297,7 @@ def test_one_legal_move(hashing: Callable[..., Any]) -> None:
 def test_progress_counts_the_boards(
     boards: list[chess.Board], hashing: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "TREES_AT_ONCE", 7)
+    monkeypatch.setattr(run, "MOST_TREES", 7)
     counted: list[int] = []
     search(hashing(), boards, simulations=2, progress=counted.append)
     assert sum(counted) == len(boards)
@@ -314,7 +315,7 @@ def test_what_needs_no_evaluation_asks_for_none(hashing: Callable[..., Any]) -> 
     ("boards", "settings", "error", "message"),
     [
         ([chess.Board()], {"simulations": 0}, ValueError, "simulations is 0"),
-        ([chess.Board()], {"simulations": -3}, ValueError, "at least 1"),
+        ([chess.Board()], {"simulations": -3}, ValueError, "from 1 to"),
         ([chess.Board()], {"simulations": 1.5}, ValueError, "simulations is 1.5"),
         ([chess.Board()], {"preset": "stockfish"}, ValueError, "unknown search preset 'stockfish': choose one of lc0"),
         ([chess.Board()], {"cpuct": 2}, ValueError, "unknown search setting 'cpuct': choose among"),
