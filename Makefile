@@ -2,11 +2,13 @@
 #   make mine    the default mining run, into runs/default-<timestamp>
 #   make test    the test suite            make check   ruff and mypy
 #   make bench   every benchmark           make clean   remove the environment and the caches (runs/ is kept)
+#   make bench-engine   the engine against its peers, into experiments/results (about five minutes)
 
 PYTHON ?= python3
 WORKERS ?= 2
 OUT ?= runs/default-$(shell date +%Y%m%d-%H%M%S)
 MINE_ARGS ?=
+BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -22,7 +24,7 @@ export CONCEPTMINE_REFERENCE ?= $(abspath ../shared)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: mine test check bench clean
+.PHONY: mine test check bench bench-engine clean
 
 mine: $(STAMP)
 	$(BIN)/conceptmine mine --out $(OUT) $(MINE_ARGS)
@@ -40,6 +42,9 @@ bench: $(STAMP)
 	  if [ ! -e "$$file" ]; then echo "make bench: no experiments/bench_*.py here" >&2; exit 1; fi; \
 	  name=$$(basename "$$file" .py); echo "== experiments.$$name"; $(BIN)/python -m experiments.$$name; \
 	done
+
+bench-engine: $(STAMP)
+	$(BIN)/python -m experiments.bench_engine $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

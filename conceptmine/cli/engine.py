@@ -100,11 +100,13 @@ def search_position(
     simulations: Annotated[int, typer.Option(help="visits of the root")] = 800,
     preset: Annotated[str, typer.Option(help="lc0, alphazero or gumbel")] = "lc0",
     seed: Annotated[int, typer.Option(help="of the preset's noise")] = 0,
+    save: Annotated[Path | None, typer.Option(help="file to keep the tree in (docs/trees.md)")] = None,
     as_json: Json = False,
 ) -> None:
     """Search one position and show visits, values and the best line."""
     from engines import load_agent, search
     from engines.search import PRESETS
+    from engines.search.export import save_trees
 
     board = _board(fen, moves)
     if seed < 0:
@@ -113,7 +115,16 @@ def search_position(
         raise InputError(f"--simulations is {simulations}: give at least 1.")
     if preset not in PRESETS:
         raise InputError(f"--preset is {preset!r}: give one of {', '.join(PRESETS)}.")
-    tree = search(load_agent(network), [board], simulations=simulations, seed=seed, preset=preset)[0]
+    if save is not None and not save.parent.is_dir():
+        raise InputError(f"There is no folder {save.parent}: make it first, or choose another place.")
+    agent = load_agent(network)
+    tree = search(agent, [board], simulations=simulations, seed=seed, preset=preset)[0]
+    if save is not None:
+        about = {"preset": preset, "settings": asdict(PRESETS[preset]), "simulations": simulations, "seed": seed}
+        try:
+            save_trees([tree], save, about=about | {"agent": agent.name, "agent_sha256": agent.sha256})
+        except OSError as error:
+            raise InputError(f"{save} cannot be written: {error.strerror}.") from None
     ordered = sorted(tree.root.edges, key=lambda edge: (-edge.visits, -edge.prior))
     answer = {
         "fen": board.fen(),

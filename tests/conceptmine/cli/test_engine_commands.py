@@ -10,10 +10,12 @@ from typing import Any
 import chess
 import numpy as np
 import pytest
+import safetensors
 
 import engines
 from engines.arena import play_match
 from engines.networks import load_agent
+from engines.search.export import load_trees
 
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
@@ -102,6 +104,21 @@ def test_search(command: Callable[..., Any], agent: engines.Agent) -> None:
     assert list(answer["visits"].values()) == sorted(answer["visits"].values(), reverse=True)
 
 
+def test_search_keeps_the_tree(command: Callable[..., Any], agent: engines.Agent, tmp_path: Path) -> None:
+    target = tmp_path / "tree.safetensors"
+    words = ["--fen", MIDDLE, "--moves", "g8f6", "--simulations", "30", "--save", target, "--json"]
+    answer = _json(command("engine", "search", agent.path, *words))
+    (tree,) = load_trees(target)
+    assert tree.board == _after("g8f6", MIDDLE)
+    assert [move.uci() for move in tree.line()] == answer["line"]
+    assert {move.uci(): visits for move, visits in tree.visits.items()} == answer["visits"]
+    with safetensors.safe_open(target, framework="numpy") as file:
+        about = json.loads(file.metadata()["conceptmine.trees"])["about"]
+    assert (about["preset"], about["simulations"], about["seed"]) == ("lc0", 30, 0)
+    assert (about["agent"], about["agent_sha256"]) == (agent.name, agent.sha256)
+    assert about["settings"]["c_puct"] == 1.745
+
+
 def test_search_for_people(command: Callable[..., Any], agent: engines.Agent) -> None:
     outcome = command("engine", "search", agent.path, "--simulations", "20", "--preset", "alphazero")
     assert outcome.code == 0
@@ -155,6 +172,8 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
         (["evaluate", "nowhere.pb.gz"], "There is no network file nowhere.pb.gz"),
         (["search", "NET", "--simulations", "0"], "--simulations is 0"),
         (["search", "NET", "--preset", "alphabeta"], "--preset is 'alphabeta'"),
+        (["search", "NET", "--simulations", "2", "--save", "nowhere/tree"], "There is no folder nowhere"),
+        (["search", "NET", "--simulations", "2", "--save", "."], "cannot be written"),
         (["perft", "--depth", "-1"], "--depth is -1"),
         (["perft", "--fen", "8/8/8/8/8/8/8/8 w - - 0 1", "--depth", "1"], "is not a legal position"),
         (["convert", "NET", "copy.onnx"], "copy.onnx does not end in .pb.gz"),

@@ -1,0 +1,1 @@
+"""The parts of the engine benchmark, one table a module; `experiments.bench_engine` is the command."""
