@@ -51,9 +51,8 @@ def inlined(function: Function) -> Function:
 
 
 def _compile(function: Function, **options: bool) -> Function:
-    compiled = cast(
-        Any, numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
-    )
+    compile_to: Any = numba.njit  # numba's annotations leave some of its options out
+    compiled = compile_to(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     # numba has no public way to say what a cached function depends on; without this attribute its own rule holds.
     index: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(index, "_source_stamp"):

@@ -21,7 +21,7 @@ _BYTES: Final = 8 * KEY_WORDS + 4 * NUMBERS + 4
 class _Evaluator(Protocol):
     history_fill: str
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any: ...
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any: ...
 
 
 class EvaluationCache:
@@ -78,12 +78,15 @@ class EvaluationCache:
             self._used[:] = 0
             self.asked = self.hits = self.doubles = self._batch = 0
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> PackedEvaluation:
+    def evaluate_packed(
+        self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1
+    ) -> PackedEvaluation:
         """Evaluate positions given as packed input planes.
 
         Args:
             masks: uint64 [n, 112].
             values: float32 [n, 112].
+            threads: how many the evaluator may share the unknown ones out to.
 
         Returns:
             Policy logits and value in float32; no plies left.
@@ -115,7 +118,7 @@ class EvaluationCache:
             self.doubles += n - known - count
         if count:
             unknown = unknown[:count]
-            answer = self.evaluator.evaluate_packed(masks[unknown], values[unknown])
+            answer = self.evaluator.evaluate_packed(masks[unknown], values[unknown], threads=threads)
             new_logits, new_wdl = (np.require(new, np.float32, ["C", "W"]) for new in (answer.logits, answer.wdl))
             with self._lock:
                 remember(

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import chess
 import numpy as np
@@ -37,6 +38,8 @@ from numpy.typing import NDArray
 from engines.chess.movegen import MAX_MOVES
 from engines.chess.planes import count_repetitions
 from engines.chess.position import WORDS, game_rows
+
+Item = TypeVar("Item", bound=np.generic)
 
 OPEN, MATED, DRAWN, WAITING = 0, 1, 2, 3
 
@@ -65,7 +68,9 @@ NODE = np.dtype(
         ("value", "f4"),  # own evaluation w − l, mover's view
         ("edges", "i2"),
         ("visited", "i2"),
-        ("terminal", "u1"),  # OPEN, MATED, DRAWN; WAITING while the network has not answered
+        ("terminal", "u1"),  # Item = TypeVar("Item", bound=np.generic)
+
+OPEN, MATED, DRAWN; WAITING while the network has not answered
         ("repetitions", "u1"),
     ],
     align=True,
@@ -101,7 +106,7 @@ class Forest:
 
     @classmethod
     def allocate(cls, trees: int, nodes: int, history_plies: int, leaves: int = 1) -> Forest:
-        """Empty forest with room for ``nodes`` nodes a tree, games of ``history_plies`` positions, ``leaves`` leaves."""
+        """Empty forest: ``nodes`` nodes and ``leaves`` leaves a tree, games of ``history_plies`` positions."""
         return cls(
             trees=np.zeros(trees, dtype=TREE),
             positions=np.empty((trees, nodes, WORDS), dtype=np.uint64),
@@ -119,7 +124,7 @@ class Forest:
     @property
     def leaves(self) -> int:
         """Most leaves that a tree may have under way."""
-        return self.moves.shape[1]
+        return int(self.moves.shape[1])
 
     def plant(self, tree: int, rows: NDArray[np.uint64], simulations: int, seed: int) -> None:
         """Make ``tree`` an empty search of the last of ``rows`` (``uint64 [plies, 8]``, the game so far)."""
@@ -149,7 +154,7 @@ class Forest:
         """Whether a tree might run out of nodes or edges within one step."""
         nodes = int(self.trees["nodes"].max()) + self.leaves
         edges = int(self.trees["edges"].max()) + self.leaves * MAX_MOVES
-        return nodes > self.nodes.shape[1] or edges > self.choices.shape[1]
+        return bool(nodes > self.nodes.shape[1] or edges > self.choices.shape[1])
 
     def reserve(self) -> None:
         """Double the room for nodes and for edges where less than half of it is free."""
@@ -167,7 +172,7 @@ class Forest:
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
 
-def _wider(array: NDArray[np.generic], used: int) -> NDArray[np.generic]:
+def _wider(array: NDArray[Item], used: int) -> NDArray[Item]:
     wider = np.empty((array.shape[0], 2 * array.shape[1], *array.shape[2:]), dtype=array.dtype)
     wider[:, :used] = array[:, :used]
     return wider

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,44 +26,16 @@ class Evaluator(Protocol):
 
     history_fill: str
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any:
-        """``.logits`` and ``.wdl`` of the packed positions."""
-
-
-class Helpers:
-    """Threads that the positions of one step are shared out to."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-
-    def evaluate(
-        self, evaluator: Evaluator, masks: NDArray[np.uint64], values: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Logits [n, 1858] and w, d, l [n, 3] of the packed positions."""
-        if self._pool is None or len(masks) == 1:
-            answer = evaluator.evaluate_packed(masks, values)
-            return answer.logits, answer.wdl
-        cuts = np.linspace(0, len(masks), min(self._threads, len(masks)) + 1).astype(int)
-        parts = [(masks[a:b], values[a:b]) for a, b in pairwise(cuts)]
-        answers = list(self._pool.map(lambda part: evaluator.evaluate_packed(*part), parts))
-        logits = np.concatenate([answer.logits for answer in answers])
-        return logits, np.concatenate([answer.wdl for answer in answers])
-
-    def dismiss(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
+        """``.logits`` and ``.wdl`` of the packed positions, which may be shared out to ``threads``."""
 
 
 class Grower:
     """Grows trees of one forest, a network batch at a time; only one thread may work on a forest."""
 
-    def __init__(
-        self, forest: Forest, evaluator: Evaluator, settings: SearchSettings, helpers: Helpers | None = None
-    ) -> None:
-        self._forest, self._evaluator = forest, evaluator
-        self._helpers = helpers or Helpers(1)
+    def __init__(self, forest: Forest, evaluator: Evaluator, settings: SearchSettings, threads: int = 1) -> None:
+        """``threads``: how many the evaluator may share the positions of a step out to."""
+        self._forest, self._evaluator, self._threads = forest, evaluator, threads
         self._settings = settings.record()
         self._fill = FILLS[evaluator.history_fill]
         self._table = np.empty(0)
@@ -137,8 +107,9 @@ class Grower:
         return int(rows), int(trees)
 
     def _evaluate(self, rows: int) -> None:
-        self._logits, wdl = self._helpers.evaluate(self._evaluator, self._masks[:rows], self._values[:rows])
-        self._scores = np.ascontiguousarray(wdl[:, 0] - wdl[:, 2], dtype=np.float32)
+        answer = self._evaluator.evaluate_packed(self._masks[:rows], self._values[:rows], threads=self._threads)
+        self._logits = answer.logits
+        self._scores = np.ascontiguousarray(answer.wdl[:, 0] - answer.wdl[:, 2], dtype=np.float32)
 
 
 def grow(forest: Forest, evaluator: Evaluator, settings: SearchSettings, chosen: NDArray[np.int64]) -> None:

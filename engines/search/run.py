@@ -18,7 +18,7 @@ from engines.chess.movegen import MAX_MOVES
 from engines.chess.position import game_rows
 from engines.search.cutting import cut_out
 from engines.search.forest import BYTES_PER_NODE, Forest, bytes_per_tree
-from engines.search.growing import Evaluator, Grower, Helpers
+from engines.search.growing import Evaluator, Grower
 from engines.search.gumbel import conclude
 from engines.search.limits import LARGEST, Budget, Limit, Simulations, budget_of
 from engines.search.settings import SearchSettings, settings_for
@@ -45,9 +45,9 @@ class EditedAgent:
         self.history_fill: str = agent.history_fill
         self._agent, self._edit = agent, edit
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
         """What the edited agent says of the packed positions."""
-        return self._agent.evaluate_packed(masks, values, edit=self._edit)
+        return self._agent.evaluate_packed(masks, values, edit=self._edit, threads=threads)
 
 
 def search(
@@ -148,13 +148,9 @@ class _Plan:
             nodes = max(MEMORY_MB * 2**20 // len(boards) // BYTES_PER_NODE, 2)
         forest.trees["node_limit"] = nodes
         deadline = math.inf if self.budget.seconds is None else time.monotonic() + self.budget.seconds
-        helpers = Helpers(threads)
-        try:
-            Grower(forest, self.evaluator, self.settings, helpers).grow(
-                np.arange(len(boards)), lambda: stopped() or time.monotonic() >= deadline
-            )
-        finally:
-            helpers.dismiss()
+        Grower(forest, self.evaluator, self.settings, threads).grow(
+            np.arange(len(boards)), lambda: stopped() or time.monotonic() >= deadline
+        )
         return [read_tree(forest, tree, board, self.settings) for tree, board in enumerate(boards)]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engines.chess.position import encode_move, game_rows
 from engines.search.cutting import keep_below
 from engines.search.forest import BYTES_PER_NODE, OPEN, Forest
-from engines.search.growing import Evaluator, Grower, Helpers
+from engines.search.growing import Evaluator, Grower
 from engines.search.limits import LARGEST, Limit, budget_of
 from engines.search.run import check_boards, read_tree
 from engines.search.settings import settings_for
@@ -57,18 +57,13 @@ class Searcher:
         ):
             if not isinstance(number, int) or not 1 <= number <= most:
                 raise ValueError(f"{name} is {number!r}: give a whole number from 1 to {most}")
-        self._agent, self._seed, self._leaves = agent, seed, leaves
+        self._agent, self._seed, self._leaves, self._threads = agent, seed, leaves, threads
         self._settings = settings_for(preset, overrides)
         self._most_nodes = max(megabytes * 2**20 // BYTES_PER_NODE, 2)
-        self._helpers = Helpers(threads)
         self._board: chess.Board | None = None
         self._rows: NDArray[np.uint64] | None = None
         self._forest: Forest | None = None
         self._restricted = False
-
-    def close(self) -> None:
-        """End the threads; the searcher is not used any more."""
-        self._helpers.dismiss()
 
     def forget(self) -> None:
         """Drop the tree and the game."""
@@ -132,7 +127,7 @@ class Searcher:
                 return True
             return watch is not None and now - reported >= watch_every
 
-        grower = Grower(forest, self._agent, self._settings, self._helpers)
+        grower = Grower(forest, self._agent, self._settings, self._threads)
         while True:
             grower.grow(_THE_TREE, done)
             now = time.monotonic()

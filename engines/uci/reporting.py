@@ -12,8 +12,7 @@ import chess
 from engines.uci.mates import Prover
 
 if TYPE_CHECKING:
-    from engines.search import Edge
-    from engines.uci.today import SearchedTree
+    from engines.search import Edge, Tree
 
 __all__ = ["Progress", "Ranked", "centipawns", "info_lines", "info_string", "per_mille", "ranked"]
 
@@ -46,7 +45,7 @@ class Progress:
     visits_a_second: float | None = None
 
 
-def ranked(tree: SearchedTree, moves: Sequence[chess.Move] | None = None, prover: Prover | None = None) -> list[Ranked]:
+def ranked(tree: Tree, moves: Sequence[chess.Move] | None = None, prover: Prover | None = None) -> list[Ranked]:
     """The root moves, of ``moves`` if given, best first: proven mates, then by visits, value and prior; losses last."""
     prover = prover or Prover(LONGEST_MATE, PROOF_BUDGET)
     edges = [edge for edge in tree.root.edges if moves is None or edge.move in moves]
@@ -56,7 +55,7 @@ def ranked(tree: SearchedTree, moves: Sequence[chess.Move] | None = None, prover
 
 
 def info_lines(
-    tree: SearchedTree, order: Sequence[Ranked], progress: Progress, *, multipv: int, draws: Draws | None = None
+    tree: Tree, order: Sequence[Ranked], progress: Progress, *, multipv: int, draws: Draws | None = None
 ) -> list[str]:
     """An ``info`` line for each of the first ``multipv`` moves of ``order`` that was visited, and always for the first.
 

@@ -21,7 +21,7 @@ from engines.uci.reporting import Draws, Progress, Ranked, info_lines, info_stri
 
 if TYPE_CHECKING:
     from engines.networks import Agent
-    from engines.uci.today import Limit, SearchedTree, Searcher
+    from engines.search import Limit, Searcher, Tree
 
 __all__ = ["Request", "Thinker", "clock_of", "load_network", "missing_network"]
 
@@ -113,7 +113,7 @@ class Thinker:
         self._agent, self._network, self._searcher = agent, network, searcher
 
     def _new_searcher(self, agent: Any, options: Options) -> Searcher:
-        from engines.uci.today import Searcher, Simulations
+        from engines.search import Searcher, Simulations
 
         searcher = Searcher(
             agent,
@@ -148,7 +148,7 @@ class Thinker:
 
         A search that is stopped, or out of time, before it began still evaluates the root.
         """
-        from engines.uci.today import Simulations
+        from engines.search import Simulations
 
         self.best = None
         if not request.moves:
@@ -204,7 +204,7 @@ class _Report:
         self._say = say
         self._draws = thinker.draws(request.board) if request.options.show_wdl else None
 
-    def look(self, tree: SearchedTree) -> list[Ranked]:
+    def look(self, tree: Tree) -> list[Ranked]:
         """The root moves in their order, of which the first is remembered."""
         mate = self._request.go.mate
         prover = Prover(max(mate, 1), _MATE_BUDGET) if mate is not None else None
@@ -212,7 +212,7 @@ class _Report:
         self._thinker.best = order[0].move
         return order
 
-    def watch(self, tree: SearchedTree, stop: Event) -> None:
+    def watch(self, tree: Tree, stop: Event) -> None:
         """Report if it is time to, and set ``stop`` when the tree is as deep as was asked for, or proves the mate."""
         order = self.look(tree)
         go, now = self._request.go, time.monotonic()
@@ -225,13 +225,13 @@ class _Report:
         if proven or deep:
             stop.set()
 
-    def conclude(self, tree: SearchedTree) -> chess.Move:
+    def conclude(self, tree: Tree) -> chess.Move:
         """The last report, and the move to play."""
         order = self.look(tree)
         self._send(tree, order, time.monotonic())
         return order[0].move
 
-    def _send(self, tree: SearchedTree, order: Sequence[Ranked], now: float) -> None:
+    def _send(self, tree: Tree, order: Sequence[Ranked], now: float) -> None:
         self._reported = now
         searched, visits = now - self._began, tree.root.visits - self._kept
         progress = Progress(now - self._request.heard, visits / searched if searched > 0 and visits > 0 else None)
@@ -240,7 +240,7 @@ class _Report:
 
 def _limits(request: Request) -> list[Limit] | None:
     """What ends the search, beside ``stop``: whichever comes first; None if the time is up already."""
-    from engines.uci.today import Seconds, Simulations
+    from engines.search import Seconds, Simulations
 
     go, overhead = request.go, request.options.move_overhead
     limits: list[Limit] = []

@@ -36,7 +36,7 @@ class FreeNetwork:
         self._policies = np.exp(1.5 * generator.standard_normal((POLICIES, ACTIONS)).astype(np.float32))
         self._next = 0
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Answer:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Answer:
         """Numbers for ``len(masks)`` positions, at most 2,048."""
         first = self._next if self._next + len(masks) <= ROWS else 0
         self._next = first + len(masks)

@@ -40,7 +40,7 @@ class Timed:
         finally:
             self.seconds += time.process_time() - start
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
         """As an agent's."""
         self.positions += len(masks)
         return self(masks, values)

@@ -38,11 +38,11 @@ class Counting:
         self.history_fill = agent.history_fill
         self._agent, self._lock, self.positions = agent, threading.Lock(), 0
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
         """As the agent's."""
         with self._lock:
             self.positions += len(masks)
-        return self._agent.evaluate_packed(masks, values)
+        return self._agent.evaluate_packed(masks, values, threads=threads)
 
 
 def rate_of(work: Callable[[], int], cores: int) -> tuple[float, float]:

@@ -40,7 +40,7 @@ class HashingEvaluator:
         self._planes = generator.integers(0, 2**64, size=112, dtype=np.uint64) | np.uint64(1)
         self._outputs = generator.integers(0, 2**64, size=1858 + 3, dtype=np.uint64)
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Packed:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Packed:
         self.evaluated += len(masks)
         seen = ((masks ^ values.view(np.uint32)) * self._planes).sum(axis=1, dtype=np.uint64)
         mixed = seen[:, None] ^ self._outputs
@@ -59,7 +59,7 @@ class ConstantEvaluator:
     def __init__(self, value: float = 0.0) -> None:
         self.wdl = np.array([max(value, 0), 1 - abs(value), max(-value, 0)], dtype=np.float32)
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Packed:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Packed:
         return Packed(np.zeros((len(masks), 1858), dtype=np.float32), np.tile(self.wdl, (len(masks), 1)))
 
 

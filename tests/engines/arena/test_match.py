@@ -93,7 +93,7 @@ def test_points_go_to_the_player_and_not_to_the_colour(
 
         history_fill = "fen_only"
 
-        def evaluate_packed(self, masks: Any, values: Any) -> Any:
+        def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             answer = constant(0.9).evaluate_packed(masks, values)
             answer.logits[:, policy_index(opening, chess.Move.from_uci("e1e2"))] = 20
             return answer

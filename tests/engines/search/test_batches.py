@@ -76,7 +76,7 @@ def test_more_leaves_make_larger_batches(hashing: Callable[..., Any]) -> None:
     class Counting:
         history_fill = "fen_only"
 
-        def evaluate_packed(self, masks: Any, values: Any) -> Any:
+        def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             sizes.append(len(masks))
             return hashing().evaluate_packed(masks, values)
 
@@ -137,7 +137,7 @@ def test_an_error_of_the_network_reaches_the_caller(boards: list[chess.Board]) -
     class Broken:
         history_fill = "fen_only"
 
-        def evaluate_packed(self, masks: Any, values: Any) -> Any:
+        def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             raise ValueError("the weights are unusable")
 
     for threads in (1, 2):

@@ -17,10 +17,8 @@ Games = Callable[[int, int, int], Iterator[chess.Board]]
 
 
 @pytest.fixture
-def searcher(hashing: Callable[..., Any]) -> Iterator[Searcher]:
-    made = Searcher(hashing(6), leaves=1)
-    yield made
-    made.close()
+def searcher(hashing: Callable[..., Any]) -> Searcher:
+    return Searcher(hashing(6), leaves=1)
 
 
 def same(one: Tree, other: Tree) -> bool:
@@ -75,7 +73,7 @@ def test_a_kept_tree_is_the_tree_that_a_search_below_would_have_grown(random_gam
     class Flat:
         history_fill = "fen_only"
 
-        def evaluate_packed(self, masks: Any, values: Any) -> Any:
+        def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             class Answer:
                 logits = np.zeros((len(masks), 1858), dtype=np.float32)
                 wdl = np.tile(np.array([0.3, 0.4, 0.3], dtype=np.float32), (len(masks), 1))
@@ -112,7 +110,6 @@ def test_a_kept_tree_is_the_tree_that_a_search_below_would_have_grown(random_gam
             return nodes
 
         assert compare(node, kept.root) == len(kept.arrays.nodes)
-        searcher.close()
 
 
 def test_another_game_starts_anew(searcher: Searcher, hashing: Callable[..., Any]) -> None:
@@ -204,7 +201,6 @@ def test_stop_ends_a_run(fen: str, hashing: Callable[..., Any]) -> None:
     assert len(seen) == 3
     assert [visits for visits, _ in seen] == sorted(visits for visits, _ in seen)
     assert tree.root.visits >= seen[-1][0]
-    searcher.close()
 
 
 def test_a_solved_tree_still_hears_the_stop(constant: Callable[..., Any]) -> None:
@@ -215,7 +211,6 @@ def test_a_solved_tree_still_hears_the_stop(constant: Callable[..., Any]) -> Non
     tree = searcher.run(Seconds(0.1))
     assert time.monotonic() - started < 5
     assert tree.best_move == chess.Move.from_uci("h1h8")
-    searcher.close()
 
 
 def test_long_games_fit(searcher: Searcher) -> None:

@@ -28,7 +28,7 @@ class Slanted:
 
     history_fill = "fen_only"
 
-    def evaluate_packed(self, masks: np.ndarray, values: np.ndarray) -> Answer:
+    def evaluate_packed(self, masks: np.ndarray, values: np.ndarray, *, threads: int = 1) -> Answer:
         logits = np.linspace(0, 2, POLICY_SIZE, dtype=np.float32)
         return Answer(np.tile(logits, (len(masks), 1)), np.tile(np.float32([0.3, 0.5, 0.2]), (len(masks), 1)))
 

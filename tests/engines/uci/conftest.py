@@ -42,11 +42,11 @@ class FakeAgent:
         self.error: Exception | None = None
         self.draw = 0.5
 
-    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> Any:
+    def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
         time.sleep(self.seconds)
         if self.error is not None:
             raise self.error
-        return self._evaluator.evaluate_packed(masks, values)
+        return self._evaluator.evaluate_packed(masks, values, threads=threads)
 
     def evaluate(self, boards: list[chess.Board]) -> Evaluation:
         rest = (1 - self.draw) / 2

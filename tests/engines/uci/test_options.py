@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from engines import search
 from engines.search import PRESETS
-from engines.uci import today
 from engines.uci.options import OPTIONS, Options, declarations, with_option
 from engines.uci.thinking import Thinker
 
@@ -86,7 +86,7 @@ def test_search_options_reach_the_searcher(monkeypatch: pytest.MonkeyPatch, hash
     made: list[dict[str, Any]] = []
     loaded: list[tuple[str, str]] = []
 
-    class Spy(today.Searcher):
+    class Spy(search.Searcher):
         def __init__(self, agent: Any, **settings: Any) -> None:
             made.append(settings)
             super().__init__(agent, **settings)
@@ -95,7 +95,7 @@ def test_search_options_reach_the_searcher(monkeypatch: pytest.MonkeyPatch, hash
         loaded.append((weights, history_fill))
         return hashing()
 
-    monkeypatch.setattr(today, "Searcher", Spy)
+    monkeypatch.setattr(search, "Searcher", Spy)
     thinker = Thinker(load)
     options = DEFAULTS
     thinker.prepare(options)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.search import Searcher, Simulations, Tree
 from engines.uci.mates import Prover
 from engines.uci.reporting import Progress, centipawns, info_lines, info_string, per_mille, ranked
-from engines.uci.today import SearchedTree, Searcher, Simulations
 
 
 def test_centipawns_are_lc0s() -> None:
@@ -34,7 +34,7 @@ def test_info_string_is_one_line() -> None:
     assert info_string("a\nb\r\n  c") == "info string a b c"
 
 
-def searched(evaluator: Any, fen: str, simulations: int, **settings: Any) -> SearchedTree:
+def searched(evaluator: Any, fen: str, simulations: int, **settings: Any) -> Tree:
     searcher = Searcher(evaluator, megabytes=16, **settings)
     searcher.set_position(chess.Board(fen))
     return searcher.run(Simulations(simulations))
@@ -58,7 +58,7 @@ def test_an_unsearched_root_has_a_line(hashing: Callable[..., Any]) -> None:
     ]
 
 
-def wide(constant: Callable[..., Any], fen: str, simulations: int) -> SearchedTree:
+def wide(constant: Callable[..., Any], fen: str, simulations: int) -> Tree:
     """A search to whose network all moves are alike, and all positions even."""
     return searched(constant(), fen, simulations)
 
