@@ -245,3 +245,18 @@ def test_wrong_numbers_under_a_right_checksum_do_no_harm(saved: Path) -> None:
             for move in tree.visits:
                 tree.line(after=move)
     assert 100 < refused < 300
+
+
+def test_trees_of_chess960(hashing: Callable[..., Any], tmp_path: Path) -> None:
+    """Castling is the king taking its rook, on the board and in the file."""
+    fens = ("1rkr4/pppppppp/8/8/8/8/PPPPPPPP/1RKR4 w DBdb - 0 1", "r3k2r/8/8/8/8/8/8/R3K2R b KQkq - 0 1")
+    boards = [chess.Board(fen, chess960=True) for fen in fens]
+    boards[1].push_uci("e8h8")
+    trees = search(hashing(), boards, simulations=120)
+    save_trees(trees, tmp_path / "trees")
+    for found, tree in zip(load_trees(tmp_path / "trees"), trees, strict=True):
+        assert found.board.chess960
+        assert (found.board, found.board.move_stack) == (tree.board, tree.board.move_stack)
+        assert any(found.board.is_castling(move) for move in found.visits)
+        assert (found.visits, found.q, found.line()) == (tree.visits, tree.q, tree.line())
+        assert np.array_equal(found.arrays.edges["move"], tree.arrays.edges["move"])
