@@ -109,7 +109,7 @@ def _network(axes: Axes, section: Section) -> None:
     axes.set_xticks(networks.BATCHES, [str(batch) for batch in networks.BATCHES])
     axes.set_ylim(bottom=0)
     axes.set_xlabel("batch", fontsize=9)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="best")
     axes.set_title(f"Network alone ({name}): positions a CPU second", fontsize=10, loc="left")
 
 
@@ -149,13 +149,14 @@ def _selfplay(axes: Axes, section: Section) -> None:
             if spread is None:
                 continue
             axes.barh(place, spread.median, left=left, color=color, height=0.6, label="" if place else part)
-            if spread.median > 0.03:
+            if spread.median > 0.08:
                 text = number_text(spread.median, "share")
                 axes.text(left + spread.median / 2, place, text, ha="center", va="center", fontsize=8)
             left += spread.median
-        rate = section.spread(subject, selfplay.EVALUATIONS)
-        if rate is not None:
-            axes.text(1.02, place, f"{number_text(rate.median)} evaluations/s", va="center", fontsize=8)
+        rate, share = section.spread(subject, selfplay.EVALUATIONS), section.spread(subject, selfplay.TREE)
+        if rate is not None and share is not None:
+            text = f"tree {number_text(share.median, 'share')}\n{number_text(rate.median)} evaluations/s"
+            axes.text(1.02, place, text, va="center", fontsize=8)
     axes.set_xlim(0, 1.35)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
     axes.set_yticks(range(len(section.subjects)), section.subjects, fontsize=8)
