@@ -306,12 +306,12 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers) as pool:
         try:
             depths_reached = pool.map(partial(check_perft, most_nodes=most_nodes), positions)
-            reached = list(track(depths_reached, "perft", len(positions), console=console))
+            reached = list(track(depths_reached, "perft", len(positions), console=console, disable=not positions))
             games = range(arguments.games)
             tasks = [games[at : at + GAMES_A_TASK] for at in range(0, arguments.games, GAMES_A_TASK)]
             had: Counter[str] = Counter()
             parts = pool.map(partial(check_games, seed=arguments.seed), tasks)
-            for part in track(parts, "games", len(tasks), console=console):
+            for part in track(parts, "games", len(tasks), console=console, disable=not tasks):
                 had += part
         except Disagreement as error:
             pool.shutdown(cancel_futures=True)

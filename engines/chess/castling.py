@@ -18,10 +18,10 @@ from engines.compiled import kernel
 SHORT, LONG = U0, U1
 KING_TARGETS = np.array([chess.G1, chess.C1], dtype=np.uint64)
 ROOK_TARGETS = np.array([chess.F1, chess.D1], dtype=np.uint64)
-_TWELVE_BITS = np.uint64(0xFFF)
-RIGHTS_OF_CORNERS = np.zeros(64, dtype=np.uint64)
+RIGHTS_OF_CORNERS = np.zeros(64, dtype=np.uint64)  # by square: the right (as a bit) whose rook starts there
 RIGHTS_OF_CORNERS[[chess.H1, chess.A1, chess.H8, chess.A8]] = (1, 2, 4, 8)
 
+_TWELVE_BITS = np.uint64(0xFFF)
 _A1, _H1, _A8, _H8 = (np.uint64(1 << square) for square in (chess.A1, chess.H1, chess.A8, chess.H8))
 
 

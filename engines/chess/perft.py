@@ -42,6 +42,9 @@ def _count_paths(rows, moves, cursor, ends, depth):
 def perft(board: chess.Board, depth: int) -> int:
     """Number of legal move sequences of length ``depth`` (plies, 0 or more) from ``board``, by the compiled kernel.
 
+    The moves of the last ply are listed and counted, not played: the work of depth d is to play the paths of 1 to d − 1
+    plies, and to list the legal moves after each.
+
     Raises ``ValueError`` for a negative depth and for the boards that `position.position_of` refuses.
     """
     if depth < 0:
