@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from engines.search.export import load_trees, save_trees
 from engines.search.limits import Limit, Nodes, Seconds, Simulations
 from engines.search.run import search
 from engines.search.searcher import Searcher
@@ -25,6 +26,8 @@ __all__ = [
     "Seconds",
     "Simulations",
     "Tree",
+    "load_trees",
+    "save_trees",
     "search",
 ]
 

@@ -68,9 +68,7 @@ NODE = np.dtype(
         ("value", "f4"),  # own evaluation w − l, mover's view
         ("edges", "i2"),
         ("visited", "i2"),
-        ("terminal", "u1"),  # Item = TypeVar("Item", bound=np.generic)
-
-OPEN, MATED, DRAWN; WAITING while the network has not answered
+        ("terminal", "u1"),  # OPEN, MATED, DRAWN; WAITING while the network has not answered
         ("repetitions", "u1"),
     ],
     align=True,
