@@ -33,6 +33,7 @@ from rich.progress import track
 from rich.table import Table
 
 from engines.chess import perft, policy_index
+from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.planes import count_repetitions
@@ -41,7 +42,6 @@ from engines.chess.position import (
     STATE,
     decode_move,
     encode_move,
-    game_rows,
     halfmove_clock,
     insufficient_material,
     position_of,

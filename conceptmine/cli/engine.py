@@ -105,8 +105,7 @@ def search_position(
 ) -> None:
     """Search one position and show visits, values and the best line."""
     from engines import load_agent, search
-    from engines.search import PRESETS
-    from engines.search.export import save_trees
+    from engines.search import PRESETS, save_trees
 
     board = _board(fen, moves)
     if seed < 0:

@@ -10,8 +10,9 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES
-from engines.chess.position import WORDS, game_rows, make_move
+from engines.chess.position import WORDS, make_move
 from engines.networks import Agent
 from engines.search.forest import Forest
 from engines.search.growing import grow

@@ -140,7 +140,7 @@ def pack_game(
 ) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Packed planes (``uint64 [n, 112]``, ``float32 [n, 112]``) of chosen plies of one game.
 
-    ``rows`` are the game's positions, oldest first (``uint64 [m, 8]``, see ``position.game_rows``); ``plies`` are
+    ``rows`` are the game's positions, oldest first (``uint64 [m, 8]``, see ``history.game_rows``); ``plies`` are
     indices into them.  Equal to ``encoding.pack_boards`` on the boards with their move stacks.
 
     Raises ``ValueError`` for an unknown ``history_fill``.

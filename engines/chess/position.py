@@ -306,26 +306,6 @@ def _passant_counts(board: chess.Board) -> bool:
     return not board.move_stack or board.has_pseudo_legal_en_passant()
 
 
-def game_rows(board: chess.Board) -> NDArray[np.uint64]:
-    """Positions of the whole known game, oldest first, the board itself last: ``uint64 [plies + 1, 8]``.
-
-    Raises ``ValueError`` for the boards that `position_of` refuses, and when the stack's moves are not legal.
-    """
-    replay = board.root()
-    rows = np.empty((len(board.move_stack) + 1, WORDS), dtype=np.uint64)
-    rows[0] = position_of(replay)
-    for ply, move in enumerate(board.move_stack):
-        if move:
-            make_move(rows, ply, rows, ply + 1, np.uint64(encode_move(replay, move)))
-            replay.push(move)
-        else:  # python-chess lets a side pass
-            replay.push(move)
-            rows[ply + 1] = position_of(replay)
-    if not np.array_equal(rows[-1], position_of(board)):
-        raise ValueError(f"the moves that led to '{board.fen()}' are not all legal: give a board whose moves were")
-    return rows
-
-
 def encode_move(board: chess.Board, move: chess.Move) -> int:
     """The 16-bit move of a legal python-chess move on ``board`` (mover's view)."""
     turn = 0 if board.turn else 56

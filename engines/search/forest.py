@@ -35,9 +35,10 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES
 from engines.chess.planes import count_repetitions
-from engines.chess.position import WORDS, game_rows
+from engines.chess.position import WORDS
 
 Item = TypeVar("Item", bound=np.generic)
 

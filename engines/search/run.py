@@ -14,8 +14,8 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES
-from engines.chess.position import game_rows
 from engines.search.cutting import cut_out
 from engines.search.forest import BYTES_PER_NODE, Forest, bytes_per_tree
 from engines.search.growing import Evaluator, Grower

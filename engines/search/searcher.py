@@ -12,7 +12,8 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.chess.position import encode_move, game_rows
+from engines.chess.history import game_rows
+from engines.chess.position import encode_move
 from engines.search.cutting import keep_below
 from engines.search.forest import BYTES_PER_NODE, OPEN, Forest
 from engines.search.growing import Evaluator, Grower

@@ -10,7 +10,7 @@ from typing import Any
 import chess
 import numpy as np
 
-from engines.chess.position import game_rows
+from engines.chess.history import game_rows
 from engines.search import PRESETS, Tree, search
 from engines.search.forest import Forest
 from engines.search.growing import grow

@@ -15,7 +15,7 @@ import safetensors
 import engines
 from engines.arena import play_match
 from engines.networks import load_agent
-from engines.search.export import load_trees
+from engines.search import load_trees
 
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"

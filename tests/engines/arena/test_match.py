@@ -12,7 +12,8 @@ import pytest
 
 from engines.arena import MatchResult, match, play_match
 from engines.chess import policy_index
-from engines.chess.position import decode_move, encode_move, game_rows
+from engines.chess.history import game_rows
+from engines.chess.position import decode_move, encode_move
 from engines.search import search
 from engines.selfplay.games import UNFINISHED
 

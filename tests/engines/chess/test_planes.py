@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engines.chess.encoding import pack_boards
+from engines.chess.history import game_rows
 from engines.chess.planes import pack_game
-from engines.chess.position import game_rows
 from experiments.check_rules import random_game, start_of_game
 
 FILLS = ("fen_only", "no")

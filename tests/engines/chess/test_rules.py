@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.chess.history import game_rows
 from engines.chess.moves import POLICY_MOVES, policy_slot
 from engines.chess.position import (
     KEY,
     STATE,
     decode_move,
     encode_move,
-    game_rows,
     halfmove_clock,
     insufficient_material,
     position_of,

@@ -12,8 +12,7 @@ import chess
 import pytest
 
 from conceptmine.contrast import ContrastRule, Lines, examine_tree
-from engines.search import Tree, search
-from engines.search.export import load_trees, save_trees
+from engines.search import Tree, load_trees, save_trees, search
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "trees.md"
 WITHOUT_US = (

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engines.chess import policy_index
-from engines.chess.position import decode_move, game_rows
+from engines.chess.history import game_rows
+from engines.chess.position import decode_move
 from engines.search.settings import SearchSettings
 from engines.selfplay.games import TARGET_MOVES, UNFINISHED, GameRecord, GamesAtOnce, judge
 
