@@ -53,6 +53,7 @@ def game_rows(board: chess.Board) -> NDArray[np.uint64]:
 
     Raises ``ValueError`` for the boards that ``position_of`` refuses, and when the stack's moves are not legal.
     """
+    newest = position_of(board)
     stack = board.move_stack
     rows = np.empty((len(stack) + 1, WORDS), dtype=np.uint64)
     rows[0] = position_of(board.root())
@@ -69,6 +70,6 @@ def game_rows(board: chess.Board) -> NDArray[np.uint64]:
                 after.pop()
             rows[end + 1] = position_of(after)
         begin = end + 1
-    if not legal or not np.array_equal(rows[-1], position_of(board)):
+    if not legal or not np.array_equal(rows[-1], newest):
         raise ValueError(f"the moves that led to '{board.fen()}' are not all legal: give a board whose moves were")
     return rows

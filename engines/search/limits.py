@@ -13,7 +13,9 @@ LARGEST = 2**31 - 2**20
 
 def _check_count(value: object, what: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
-        raise ValueError(f"{what} is {value!r}: a search needs a whole number of them, from 1 to {LARGEST:,}")
+        raise ValueError(
+            f"{what} is {value!r}: a search needs a whole number of them, at least 1 and at most {LARGEST:,}"
+        )
 
 
 @dataclass(frozen=True)

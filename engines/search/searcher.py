@@ -33,7 +33,8 @@ class Searcher:
 
     ``preset``, ``seed`` and the settings are those of ``engines.search.search``.  ``threads``: how many threads the
     leaves of a step are shared out to.  ``leaves``: how many leaves may be under way at a time; more make the network
-    faster and the search a little less exact, few threads need few.  ``megabytes``: memory that the tree may take.
+    faster and the search a little less exact, few threads need few.  ``megabytes``: memory that the tree may take;
+    ``cache_megabytes``: memory for evaluations of positions that come back when the game does, as they do in analysis.
 
     One thread at a time may use it; a run is ended from outside through its ``stop``.
 
@@ -49,6 +50,7 @@ class Searcher:
         threads: int = 1,
         leaves: int = 8,
         megabytes: int = 512,
+        cache_megabytes: int = 32,
         **overrides: Any,
     ) -> None:
         for name, number, most in (
@@ -58,7 +60,10 @@ class Searcher:
         ):
             if not isinstance(number, int) or not 1 <= number <= most:
                 raise ValueError(f"{name} is {number!r}: give a whole number from 1 to {most}")
-        self._agent, self._seed, self._leaves, self._threads = agent, seed, leaves, threads
+        from engines.networks import EvaluationCache  # which takes torch along; a search by itself does without
+
+        self._agent = EvaluationCache(agent, cache_megabytes)
+        self._seed, self._leaves, self._threads = seed, leaves, threads
         self._settings = settings_for(preset, overrides)
         self._most_nodes = max(megabytes * 2**20 // BYTES_PER_NODE, 2)
         self._board: chess.Board | None = None
@@ -67,7 +72,8 @@ class Searcher:
         self._restricted = False
 
     def forget(self) -> None:
-        """Drop the tree and the game."""
+        """Drop the tree, the game and all evaluations."""
+        self._agent.clear()
         self._board = self._rows = self._forest = None
 
     def set_position(self, board: chess.Board) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from engines.chess import POLICY_SIZE, policy_index
 from experiments.peers.alpha_zero_general import ACTIONS, action_of
 
-ROWS = 2048
+ROWS = 512
+"""Few enough to stay in the cache, where a network's answers are when it has just written them."""
 POLICIES = 256
 """Ready-made policies over 4,672 actions; fewer than rows, since they are large and any row is as good as another."""
 
@@ -37,7 +38,7 @@ class FreeNetwork:
         self._next = 0
 
     def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Answer:
-        """Numbers for ``len(masks)`` positions, at most 2,048."""
+        """Numbers for ``len(masks)`` positions, at most 512."""
         first = self._next if self._next + len(masks) <= ROWS else 0
         self._next = first + len(masks)
         return Answer(self._logits[first : self._next], self._wdl[first : self._next])

@@ -107,7 +107,7 @@ def test_limits(boards: list[chess.Board], hashing: Callable[..., Any]) -> None:
         (lambda: Simulations(0), "simulations is 0"),
         (lambda: Simulations(True), "simulations is True"),
         (lambda: Nodes(-1), "nodes is -1"),
-        (lambda: Nodes(2**40), "from 1 to"),
+        (lambda: Nodes(2**40), "at least 1 and at most"),
         (lambda: Seconds(-1), "seconds is -1"),
         (lambda: Seconds(float("inf")), "finite number"),
     ],

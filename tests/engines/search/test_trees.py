@@ -316,7 +316,7 @@ def test_what_needs_no_evaluation_asks_for_none(hashing: Callable[..., Any]) -> 
     ("boards", "settings", "error", "message"),
     [
         ([chess.Board()], {"simulations": 0}, ValueError, "simulations is 0"),
-        ([chess.Board()], {"simulations": -3}, ValueError, "from 1 to"),
+        ([chess.Board()], {"simulations": -3}, ValueError, "at least 1"),
         ([chess.Board()], {"simulations": 1.5}, ValueError, "simulations is 1.5"),
         ([chess.Board()], {"preset": "stockfish"}, ValueError, "unknown search preset 'stockfish': choose one of lc0"),
         ([chess.Board()], {"cpuct": 2}, ValueError, "unknown search setting 'cpuct': choose among"),

@@ -265,7 +265,7 @@ def test_a_failing_search_still_has_a_legal_move(conversation: Any, agent: Any, 
     agent.error = None
     assert lines_of_info(conversation.ask("go nodes 10"))[-1]["nodes"] == "10"
     agent.error = RuntimeError("again")
-    said = conversation.ask("debug on", "go nodes 10")
+    said = conversation.ask("debug on", "go nodes 100")
     assert any("Traceback" in line for line in said)
     assert all(line.startswith(("info string", "bestmove")) for line in said)
     agent.error = None
@@ -285,7 +285,7 @@ def test_another_network(converse: Callable[..., Any], hashing: Callable[..., An
     before = networks["fake"].evaluated
     conversation.type("setoption name WeightsFile value lost")
     assert conversation.synchronise() == ["info string There is no network lost."]
-    best_move(conversation.ask("go nodes 50"))
+    best_move(conversation.ask("go nodes 80"))
     assert networks["fake"].evaluated > before, "the former network stays"
     conversation.type("setoption name WeightsFile value other")
     assert conversation.synchronise() == []
