@@ -50,7 +50,15 @@ def inlined(function: Function) -> Function:
     return _compile(function, forceinline=True)
 
 
-def _compile(function: Function, **options: bool) -> Function:
+def merged(function: Function) -> Function:
+    """Compile ``function`` with the kernel that calls it, as if it were written there; for large ones called once.
+
+    They are not compiled a second time by themselves, which an installation's first search would wait for.
+    """
+    return _compile(function, inline="always")
+
+
+def _compile(function: Function, **options: Any) -> Function:
     compile_to: Any = numba.njit  # numba's annotations leave some of its options out
     compiled = compile_to(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     # numba has no public way to say what a cached function depends on; without this attribute its own rule holds.

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from engines.compiled import inlined, kernel
+from engines.compiled import inlined, kernel, merged
 from engines.search.exponential import exponential
 from engines.search.settings import GUMBEL, PUCT_ALPHAZERO, PUCT_LC0
 
@@ -182,7 +182,7 @@ def select_gumbel_root(settings, nodes, choices, trials, noise, logarithms, sche
     return best
 
 
-@inlined
+@merged
 def select(settings, table, nodes, choices, trials, noise, logarithms, scheduled, improved, node):
     """Edge that the simulation follows from ``node``, by the formula of ``settings``."""
     if settings[0].formula != GUMBEL:

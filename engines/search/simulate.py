@@ -12,7 +12,7 @@ import numpy as np
 from engines.chess.movegen import legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.position import WORDS, make_move
-from engines.compiled import borrowed, inlined, kernel
+from engines.compiled import borrowed, inlined, kernel, merged
 from engines.search.exponential import softmax
 from engines.search.forest import MATED, OPEN, WAITING
 from engines.search.leaves import count_earlier, find_ending, write_planes
@@ -95,7 +95,7 @@ def _wait(trees, t, positions, nodes, history, repeated, leaf, fill, node, count
     write_planes(trees[t].plies, positions, nodes, history, repeated, fill, node, masks[count], values[count])
 
 
-@inlined
+@merged
 def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values):
     """Make the root and let it wait; how many leaves wait: 1, or 0 where there is no move to search."""
     root = _new_node(trees, t, nodes, -1, -1)
@@ -116,7 +116,7 @@ def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill
     return 1
 
 
-@inlined
+@merged
 def _gather(
     settings,
     table,

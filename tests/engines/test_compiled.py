@@ -15,7 +15,7 @@ from engines.chess.movegen import legal_moves
 from engines.compiled import KERNEL_FOLDERS, kernel_sources_digest
 
 HERE = Path(engines.__file__).parent
-KERNEL = re.compile(r"^@(kernel|inlined)\b", re.MULTILINE)
+KERNEL = re.compile(r"^@(kernel|inlined|merged)\b", re.MULTILINE)
 
 
 def digest_of(folder: Path) -> str:
