@@ -145,6 +145,18 @@ def test_an_error_of_the_network_reaches_the_caller(boards: list[chess.Board]) -
             search(Broken(), boards, simulations=10, threads=threads)
 
 
+def test_a_network_in_float32_gives_the_same_trees_in_any_company(random_games: Games) -> None:
+    """Alone, among 64 and in two threads: the same bits of every node."""
+    agent = engines.load_agent("ladder-final")
+    boards = [game for game in random_games(5, 80, 25) if any(game.legal_moves)][:64]
+    assert len(boards) == 64
+    together = search(agent, boards, simulations=40)
+    in_threads = search(agent, boards, simulations=40, threads=2)
+    assert all(identical(one, two) for one, two in zip(together, in_threads, strict=True))
+    for board, tree in zip(boards[:12], together, strict=False):
+        assert identical(search(agent, [board], simulations=40)[0], tree)
+
+
 def test_an_edit_of_strength_zero_changes_no_bit_and_another_steers() -> None:
     agent = engines.load_agent("ladder-final")
     boards = [chess.Board(), chess.Board("r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1")]
