@@ -29,7 +29,7 @@ def kernel_sources_digest() -> str:
     here = Path(__file__).parent
     sources = [Path(__file__)]
     for folder in KERNEL_FOLDERS:
-        sources += sorted((here / folder).glob("*.py"))
+        sources += sorted((here / folder).rglob("*.py"))
     digest = hashlib.sha256()
     for source in sources:
         digest.update(source.relative_to(here).as_posix().encode())

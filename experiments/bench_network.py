@@ -37,10 +37,10 @@ from rich.table import Table
 from conceptmine.runfolder import write_bytes
 from engines.chess import pack_boards, unpack_planes
 from engines.networks import Agent, load_agent
-from engines.networks.compiled_network import CompiledNetwork
-from engines.networks.lanes import pointer
-from engines.networks.products import matrix_product
-from engines.networks.program import aligned_zeros
+from engines.networks.compiled.lanes import pointer
+from engines.networks.compiled.network import CompiledNetwork
+from engines.networks.compiled.products import matrix_product
+from engines.networks.compiled.program import aligned_zeros
 from experiments.bench_engine import random_positions
 
 BATCHES = (1, 8, 32, 256)

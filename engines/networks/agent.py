@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
 from engines.chess.moves import policy_index
 from engines.networks.architecture import Edits, NetworkConfig, ResidualNetwork
-from engines.networks.compiled_network import CompiledNetwork
+from engines.networks.compiled import CompiledNetwork
 from engines.networks.errors import NetworkFormatError
 from engines.networks.info import NetworkInfo
 from engines.networks.reading import parse_network
@@ -66,7 +66,7 @@ class PackedEvaluation:
 class Agent:
     """A policy/value network that can be asked about chess boards, also from several threads at once.
 
-    In float32 on the CPU the network is compiled (`engines.networks.compiled_network`): a position then gets the same
+    In float32 on the CPU the network is compiled (`engines.networks.compiled.network`): a position then gets the same
     bits alone and in any batch. Elsewhere torch runs it, and the last bits may depend on the batch.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import pack_boards, unpack_planes
 from engines.networks import Agent, NetworkConfig, ResidualNetwork
-from engines.networks.compiled_network import CompiledNetwork
+from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.outputs import Outputs
 
 Make = Callable[..., ResidualNetwork]

@@ -11,7 +11,7 @@ import torch
 
 from engines.chess.encoding import pack_boards, unpack_planes
 from engines.networks import Agent, NetworkConfig, ResidualNetwork
-from engines.networks.compiled_network import CompiledNetwork
+from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.cuda_graphs import bucket_of
 from engines.networks.torch_network import TorchNetwork, _unpacked
 

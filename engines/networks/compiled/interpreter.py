@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 
 from engines.compiled import kernel
-from engines.networks.first_layer import TAPS, first_layer
-from engines.networks.lanes import WIDTH, add, fma, higher, load, multiply, number, pointer, put, splat, store
-from engines.networks.nonlinear import mish, sigmoid
-from engines.networks.products import ROWS, matrix_product
-from engines.networks.program import FIELDS, Operation
-from engines.networks.winograd import BOARD, EDGE, TILES, TRANSFORMED, from_tiles, to_tiles
+from engines.networks.compiled.first_layer import TAPS, first_layer
+from engines.networks.compiled.lanes import WIDTH, add, fma, higher, load, multiply, number, pointer, put, splat, store
+from engines.networks.compiled.nonlinear import mish, sigmoid
+from engines.networks.compiled.products import ROWS, matrix_product
+from engines.networks.compiled.program import FIELDS, Operation
+from engines.networks.compiled.winograd import BOARD, EDGE, TILES, TRANSFORMED, from_tiles, to_tiles
 
 __all__ = ["BLOCK", "run", "scratch_size"]
 

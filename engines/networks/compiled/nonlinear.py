@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from engines.compiled import kernel
-from engines.networks.lanes import (
+from engines.networks.compiled.lanes import (
     WIDTH,
     add,
     divide,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from engines.chess.bits import lowest
 from engines.chess.encoding import HISTORY_BOARDS, INPUT_PLANES, PLANES_PER_BOARD
 from engines.compiled import kernel
-from engines.networks.lanes import WIDTH, add, fma, higher, load, number, splat, store
-from engines.networks.winograd import BOARD, EDGE
+from engines.networks.compiled.lanes import WIDTH, add, fma, higher, load, number, splat, store
+from engines.networks.compiled.winograd import BOARD, EDGE
 
 __all__ = ["TAPS", "first_layer", "first_layer_weights"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.compiled import kernel
-from engines.networks.lanes import WIDTH, add, fma, higher, load, multiply, splat, store, subtract
+from engines.networks.compiled.lanes import WIDTH, add, fma, higher, load, multiply, splat, store, subtract
 
 __all__ = ["BOARD", "EDGE", "POINTS", "TILES", "TRANSFORMED", "filters_transformed", "from_tiles", "to_tiles"]
 

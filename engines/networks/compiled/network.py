@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from engines.networks.architecture import Edits, ResidualNetwork, edited
-from engines.networks.interpreter import BLOCK, run, scratch_size
+from engines.networks.compiled.interpreter import BLOCK, run, scratch_size
+from engines.networks.compiled.parallel import shares, together
+from engines.networks.compiled.products import ROWS
+from engines.networks.compiled.program import Program, aligned_zeros, program_of
 from engines.networks.outputs import Outputs
-from engines.networks.parallel import shares, together
-from engines.networks.products import ROWS
-from engines.networks.program import Program, aligned_zeros, program_of
 
 _Number = TypeVar("_Number", bound=np.generic)
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from engines.chess.moves import POLICY_SIZE
 from engines.networks.architecture import Convolution, ResidualNetwork
-from engines.networks.first_layer import first_layer_weights
-from engines.networks.lanes import WIDTH
+from engines.networks.compiled.first_layer import first_layer_weights
+from engines.networks.compiled.lanes import WIDTH
+from engines.networks.compiled.products import WIDEST, WIDEST_OF_TWO, panel_width, panels
+from engines.networks.compiled.winograd import BOARD, EDGE, TILES, TRANSFORMED, filters_transformed
 from engines.networks.policy_planes import CONVOLUTION_POLICY_INDEX
-from engines.networks.products import WIDEST, WIDEST_OF_TWO, panel_width, panels
-from engines.networks.winograd import BOARD, EDGE, TILES, TRANSFORMED, filters_transformed
 
 __all__ = ["FIELDS", "Layer", "Operation", "Place", "Program", "aligned_zeros", "program_of"]
 

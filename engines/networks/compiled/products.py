@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from engines.compiled import kernel
-from engines.networks.lanes import ALIGNMENT, VECTOR, WIDTH, address, fused, splatted
+from engines.networks.compiled.lanes import ALIGNMENT, VECTOR, WIDTH, address, fused, splatted
 
 __all__ = ["ROWS", "WIDEST", "WIDEST_OF_TWO", "matrix_product", "panel_width", "panels"]
 
