@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from engines.chess.attacks import KING, KNIGHT, PAWN_UP, diagonal_attacks, orthogonal_attacks
-from engines.chess.bits import U1, U3, U6, U7, U8, lowest
+from engines.chess.bits import RANK_1, U1, U3, U6, U7, U8, lowest
 from engines.chess.encoding import INPUT_PLANES
 from engines.chess.moves import FROM_TO_INDEX, PROMOTION_INDEX
 from engines.compiled import kernel
@@ -105,8 +105,9 @@ def conceivable_moves(planes, moves):
                 targets |= (step << U8) & ~occupied
         targets &= ~own
         if planes[_KING] & bit:
-            # Castling is written as the king taking its own rook.
-            targets |= (planes[_LONG] & U1) | (planes[_SHORT] & (U1 << U7))
+            # Castling is written as the king taking its own rook, which in Chess960 may stand on any file.
+            rooks, left = planes[_ROOK] & own & RANK_1, bit - U1
+            targets |= (planes[_LONG] & rooks & left) | (planes[_SHORT] & rooks & ~(left | bit))
         n = _listed(moves, n, origin, targets)
         if planes[_PAWN] & bit and origin >> U3 == U6:
             last = targets

@@ -8,39 +8,30 @@ from numpy.typing import NDArray
 from engines.chess.position import WORDS
 from engines.compiled import kernel
 from engines.search.forest import CHOICE, EDGE, NODE, TRIAL, Forest
+from engines.search.noise import sort_unvisited
 
 
 @kernel
 def _join(nodes, choices, trials, edges):
-    """Write every node's edges, sorted by falling prior (equal priors by rising move), and tell the children."""
+    """Write every node's choices and trials as edges, in the order that they stand in."""
     for node in range(nodes.shape[0]):
         first, last = nodes[node].first_edge, nodes[node].first_edge + nodes[node].edges
         tried = first + (nodes[node].visited if node > 0 else nodes[node].edges)
         for i in range(first, last):
-            prior, move = choices[i].prior, choices[i].move
-            place = i
-            while place > first and (
-                edges[place - 1].prior < prior or (edges[place - 1].prior == prior and edges[place - 1].move > move)
-            ):
-                edges[place] = edges[place - 1]
-                place -= 1
-            edges[place].prior, edges[place].move = prior, move
-            edges[place].total = trials[i].total if i < tried else 0.0
-            edges[place].visits = trials[i].visits if i < tried else 0
-            edges[place].child = trials[i].child if i < tried else -1
-        for edge in range(first, last):
-            if edges[edge].child >= 0:
-                nodes[edges[edge].child].parent_edge = edge
+            edges[i].prior, edges[i].move = choices[i].prior, choices[i].move
+            edges[i].total = trials[i].total if i < tried else 0.0
+            edges[i].visits = trials[i].visits if i < tried else 0
+            edges[i].child = trials[i].child if i < tried else -1
 
 
 def cut_out(forest: Forest, tree: int) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Copies of the nodes (NODE) and edges (EDGE) of ``tree``, each node's edges by falling prior.
+    """Copies of the nodes (NODE) and edges (EDGE) of ``tree``; nothing may be under way in it.
 
-    Nothing may be under way in it.
+    The root's edges stand by falling prior, those of other nodes in no order.
     """
     record = forest.trees[tree]
     nodes = forest.nodes[tree, : record["nodes"]].copy()
-    edges = np.zeros(record["edges"], dtype=EDGE)
+    edges = np.empty(record["edges"], dtype=EDGE)
     _join(nodes, forest.choices[tree], forest.trials[tree], edges)
     return nodes, edges
 
@@ -78,6 +69,8 @@ def _move_down(positions, nodes, choices, trials, root, kept_positions, kept_nod
                 kept_trials[used].child = -1
             used += 1
         at += 1
+    # At a root, whose moves noise may choose, all edges stand in order.
+    sort_unvisited(kept_choices, kept_nodes[0].visited, kept_nodes[0].edges)
     return found, used
 
 

@@ -19,7 +19,7 @@ column                dtype    length  content
 ``node_value``        float32  N       the network's evaluation or the game's result, same view
 ``node_terminal``     uint8    N       0 open, 1 the side to move is mated, 2 drawn
 ``edge_move``         uint16   E       from | to << 6 | kind << 12 (below)
-``edge_prior``        float32  E       policy, after noise if any; a node's edges come by falling prior
+``edge_prior``        float32  E       policy, after noise if any; the root's edges come by falling prior
 ====================  =======  ======  ===========================================================================
 
 Nodes and edges are numbered within their tree.  Squares are the board's own (a1 = 0 … h8 = 63, also when Black moves).

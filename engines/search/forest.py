@@ -84,6 +84,9 @@ EDGE = np.dtype([("total", "f8"), ("prior", "f4"), ("visits", "i4"), ("child", "
 _EDGES_PER_NODE = 48  # more than nearly every tree has on average; memory that is never written to is never taken
 BYTES_PER_NODE = 8 * WORDS + NODE.itemsize + 36 * CHOICE.itemsize + 2 * TRIAL.itemsize
 """Memory that a node takes, with as many moves as a middlegame has on average and few of them tried."""
+BYTES_PER_NODE_READ = NODE.itemsize + 36 * EDGE.itemsize
+"""The same of a tree that is cut out for reading."""
+_MOST_EDGES = 2**31 - 2**22
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -158,6 +161,8 @@ class Forest:
     def reserve(self) -> None:
         """Double the room for nodes and for edges where less than half of it is free."""
         nodes, edges = int(self.trees["nodes"].max()), int(self.trees["edges"].max())
+        if edges > _MOST_EDGES:
+            raise ValueError(f"a tree of {nodes:,} nodes has more edges than can be counted: give it a smaller limit")
         if 2 * (nodes + self.leaves) > self.nodes.shape[1]:
             self.positions = _wider(self.positions, nodes)
             self.nodes = _wider(self.nodes, nodes)

@@ -49,7 +49,9 @@ class Grower:
     def grow(self, chosen: NDArray[np.int64], until: Callable[[], bool] | None = None) -> None:
         """Search the trees ``chosen`` to their limits, or until ``until()``, asked between steps, says so.
 
-        What the network has been asked by then is still answered: nothing is under way when this returns.
+        What the network has been asked by then is still answered: nothing is under way when this returns.  An error of
+        the evaluator leaves the trees as they were in the middle of a step: they cannot be grown or read any more.
+        Raises ``ValueError`` when the evaluator's numbers are none.
         """
         forest = self._forest
         self._make_room_for(chosen)
@@ -79,7 +81,7 @@ class Grower:
         forest = self._forest
         while forest.needs_room():
             forest.reserve()
-        rows, trees = advance(
+        rows, trees, sound = advance(
             self._settings,
             self._table,
             forest.trees,
@@ -104,6 +106,10 @@ class Grower:
             self._scratch,
             self._weights,
         )
+        if not sound:
+            raise ValueError(
+                "the evaluator gives legal moves no finite logits, or no value in [-1, 1]: it cannot be searched"
+            )
         return int(rows), int(trees)
 
     def _evaluate(self, rows: int) -> None:

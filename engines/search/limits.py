@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias
 
 LARGEST = 2**31 - 2**20
 """Most simulations or nodes of a tree: its counters have 32 bits, and a step may go a little beyond a limit."""
 
 
-def _check_count(value: object, what: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
-        raise ValueError(
-            f"{what} is {value!r}: a search needs a whole number of them, at least 1 and at most {LARGEST:,}"
-        )
+def check_count(name: str, value: object, most: int = LARGEST) -> None:
+    """Raise ``ValueError`` unless ``value`` is a whole number from 1 to ``most``."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= int(value) <= most:
+        raise ValueError(f"{name} is {value!r}: give a whole number, at least 1 and at most {most:,}")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Simulations:
     count: int
 
     def __post_init__(self) -> None:
-        _check_count(self.count, "simulations")
+        check_count("simulations", self.count)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Nodes:
     count: int
 
     def __post_init__(self) -> None:
-        _check_count(self.count, "nodes")
+        check_count("nodes", self.count)
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Budget:
 
 def budget_of(limits: Limit | Iterable[Limit]) -> Budget:
     """What several limits come to, whichever is reached first.  Raises ``TypeError`` for what is no limit."""
-    given = [limits] if isinstance(limits, (Simulations, Nodes, Seconds)) else list(limits)
+    given = list(limits) if isinstance(limits, Iterable) else [limits]
     for limit in given:
         if not isinstance(limit, (Simulations, Nodes, Seconds)):
             raise TypeError(f"{limit!r} is no limit of a search: give Simulations, Nodes or Seconds")
     return Budget(
-        simulations=min((limit.count for limit in given if isinstance(limit, Simulations)), default=None),
-        nodes=min((limit.count for limit in given if isinstance(limit, Nodes)), default=None),
+        simulations=min((int(limit.count) for limit in given if isinstance(limit, Simulations)), default=None),
+        nodes=min((int(limit.count) for limit in given if isinstance(limit, Nodes)), default=None),
         seconds=min((limit.duration for limit in given if isinstance(limit, Seconds)), default=None),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import chess
@@ -20,7 +22,7 @@ from engines.search.cutting import cut_out
 from engines.search.forest import BYTES_PER_NODE, Forest, bytes_per_tree
 from engines.search.growing import Evaluator, Grower
 from engines.search.gumbel import conclude
-from engines.search.limits import LARGEST, Budget, Limit, Simulations, budget_of
+from engines.search.limits import LARGEST, Budget, Limit, Simulations, budget_of, check_count
 from engines.search.settings import SearchSettings, settings_for
 from engines.search.tree import Tree, TreeArrays
 
@@ -86,14 +88,11 @@ def search(
     than one simulation, thread or leaf, unknown presets or settings, finished games, and boards that no game of chess
     can reach.
     """
-    if isinstance(simulations, np.integer):
-        simulations = int(simulations)
     budget = budget_of(Simulations(simulations) if limits is None else limits)
     if budget == Budget(None, None, None):
         raise ValueError("limits is empty: a search of many boards needs at least one of Simulations, Nodes, Seconds")
     for name, count in (("threads", threads), ("leaves", leaves)):
-        if not isinstance(count, int) or not 1 <= count <= 1024:
-            raise ValueError(f"{name} is {count!r}: give a whole number from 1 to 1024")
+        check_count(name, count, 1024)
     settings = settings_for(preset, overrides)
     check_boards(boards)
     evaluator = agent if edit is None else EditedAgent(agent, edit)
@@ -137,15 +136,20 @@ class _Plan:
         size = min(fitting, MOST_TREES, -(-len(boards) // threads))
         return [boards[start : start + size] for start in range(0, len(boards), size)]
 
-    def grow_trees(self, boards: Sequence[chess.Board], stopped: Callable[[], bool], threads: int) -> list[Tree]:
-        """The finished trees of some boards, the positions of each step shared out to ``threads`` threads."""
+    def grow_trees(
+        self, boards: Sequence[chess.Board], stopped: Callable[[], bool], threads: int, beside: int
+    ) -> list[Tree]:
+        """The finished trees of some boards, of ``beside`` batches that grow at a time.
+
+        The positions of each step are shared out to ``threads`` threads.
+        """
         games = [game_rows(board) for board in boards]
         forest = Forest.allocate(len(boards), self._nodes, max(len(rows) for rows in games), self.leaves)
         for tree, rows in enumerate(games):
             forest.plant(tree, rows, self.budget.simulations or LARGEST, self.seed)
         nodes = self.budget.nodes or LARGEST
         if self.budget.simulations is None and self.budget.nodes is None:
-            nodes = max(MEMORY_MB * 2**20 // len(boards) // BYTES_PER_NODE, 2)
+            nodes = max(MEMORY_MB * 2**20 // (len(boards) * beside * BYTES_PER_NODE), 2)
         forest.trees["node_limit"] = nodes
         deadline = math.inf if self.budget.seconds is None else time.monotonic() + self.budget.seconds
         Grower(forest, self.evaluator, self.settings, threads).grow(
@@ -162,20 +166,30 @@ def _searched(plan: _Plan, boards: Sequence[chess.Board], threads: int, progress
     stop = threading.Event()
     if side_by_side == 1:
         for batch in batches:
-            yield from plan.grow_trees(batch, stop.is_set, threads)
+            yield from plan.grow_trees(batch, stop.is_set, threads, 1)
             progress(len(batch))
         return
-    with ThreadPoolExecutor(side_by_side) as pool:
-        # Threads beyond the number of batches help those that run.
-        tasks = [pool.submit(plan.grow_trees, batch, stop.is_set, threads // side_by_side) for batch in batches]
-        try:
-            for batch, task in zip(batches, tasks, strict=True):
-                yield from task.result()
-                progress(len(batch))
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # Threads beyond the number of batches help those that run.
+    tasks = [
+        _pool(os.getpid(), side_by_side).submit(
+            plan.grow_trees, batch, stop.is_set, threads // side_by_side, side_by_side
+        )
+        for batch in batches
+    ]
+    try:
+        for batch, task in zip(batches, tasks, strict=True):
+            yield from task.result()
+            progress(len(batch))
+    except BaseException:
+        stop.set()
+        wait([task for task in tasks if not task.cancel()])
+        raise
+
+
+@lru_cache(maxsize=4)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads of this process, kept: what a network keeps for each thread is then made once."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="search")
 
 
 def read_tree(forest: Forest, tree: int, board: chess.Board, settings: SearchSettings) -> Tree:

@@ -210,13 +210,18 @@ def _gather(
 
 @inlined
 def _absorb(settings, trees, t, nodes, choices, trials, noise, logarithms, node, moves, weights, logits, value, flown):
-    """Give ``node`` its edges (``moves``), their priors and its value, and carry that up."""
+    """Give ``node`` its edges (``moves``), their priors and its value, and carry that up; whether they are numbers."""
     first, found = np.int64(trees[t].edges), np.int64(nodes[node].edges)
     trees[t].edges = first + found
     nodes[node].first_edge = first
     for i in range(found):
         weights[i] = logits[policy_slot(moves[i])]
     softmax(weights, found, np.float32(1.0 / settings[0].policy_temperature))
+    sound = weights[0] >= 0.0 and -1.0 <= value <= 1.0  # one that is no number makes all of them none
+    if not sound:
+        value = 0.0
+        for i in range(found):
+            weights[i] = np.float32(1.0) / found
     best = 0
     for i in range(found):
         edge = first + i
@@ -243,6 +248,7 @@ def _absorb(settings, trees, t, nodes, choices, trials, noise, logarithms, node,
             trees[t].done = 0
         elif settings[0].formula == GUMBEL:  # the schedule counts visits of root moves only
             trees[t].done = 0
+    return sound
 
 
 @kernel
@@ -279,7 +285,8 @@ def advance(
     ``going_on`` (``int64 [n]``).  With ``leaves`` 0 trees only take their answers.  There must be room for ``leaves``
     more nodes and the edges of as many nodes (`Forest.needs_room`).
 
-    Returns ``(rows, trees)``: how many leaves wait now, and how many trees go on.
+    Returns ``(rows, trees, sound)``: how many leaves wait now, how many trees go on, and whether all answers were
+    probabilities of some legal move and values in [−1, 1].
     """
     settings, table = borrowed(settings), borrowed(table)
     trees, positions, nodes = borrowed(trees), borrowed(positions), borrowed(nodes)
@@ -289,7 +296,7 @@ def advance(
     leaf, moves, logits = borrowed(leaf), borrowed(moves), borrowed(logits)
     masks, values = borrowed(masks), borrowed(values)
     scratch, weights = borrowed(scratch), borrowed(weights)
-    answered, found, unfinished = 0, 0, 0
+    answered, found, unfinished, sound = 0, 0, 0, True
     flown = 1 if moves.shape[1] > 1 else 0
     for i in range(chosen.shape[0]):
         t = chosen[i]
@@ -298,7 +305,7 @@ def advance(
             _call_back(tree_nodes, tree_choices, leaf[t, moves.shape[1] + k])
         trees[t].collided = 0
         for k in range(trees[t].waiting):
-            _absorb(
+            sound &= _absorb(
                 settings,
                 trees,
                 t,
@@ -342,4 +349,4 @@ def advance(
         if gathered > 0 or (trees[t].done < trees[t].limit and trees[t].nodes < trees[t].node_limit):
             going_on[unfinished] = t
             unfinished += 1
-    return found, unfinished
+    return found, unfinished, sound

@@ -18,8 +18,8 @@ from engines.search.forest import OPEN
 class TreeArrays:
     """One tree cut out of a forest.
 
-    ``nodes`` NODE [n] and ``edges`` EDGE [m] are the records of ``engines.search.forest``; node 0 is the root, and each
-    node's edges stand by falling prior.
+    ``nodes`` NODE [n] and ``edges`` EDGE [m] are the records of ``engines.search.forest``; node 0 is the root. Its
+    edges stand by falling prior, those of other nodes in no order.
     """
 
     nodes: NDArray[np.void]
@@ -38,7 +38,7 @@ class Edge:
 
 
 class Node:
-    """A position of the tree; edges are sorted by falling prior."""
+    """A position of the tree."""
 
     def __init__(self, arrays: TreeArrays, index: int, black: bool, chess960: bool = False) -> None:
         self._arrays = arrays
@@ -73,7 +73,8 @@ class Node:
             return ()
         first = int(self._record["first_edge"])
         found = []
-        for record in self._arrays.edges[first : first + int(self._record["edges"])]:
+        records = self._arrays.edges[first : first + int(self._record["edges"])]
+        for record in records[np.lexsort((records["move"], -records["prior"]))]:
             visits = int(record["visits"])
             found.append(
                 Edge(

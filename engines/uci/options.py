@@ -129,7 +129,7 @@ OPTIONS = (
     Option("HistoryFill", "history_fill", _Combo(("fen_only", "no"))),
     Option("Threads", "threads", _Spin(1, 128)),
     Option("Leaves", "leaves", _Spin(1, 1024)),
-    Option("Hash", "hash", _Spin(16, 1_048_576)),
+    Option("Hash", "hash", _Spin(16, 16_384)),
     Option("MultiPV", "multipv", _Spin(1, 218)),
     Option("MoveOverhead", "move_overhead", _Spin(0, 10_000)),
     Option("UCI_ShowWDL", "show_wdl", _Check()),

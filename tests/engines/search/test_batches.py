@@ -122,6 +122,7 @@ def test_impossible_limits_are_refused(make: Callable[[], Any], message: str) ->
     [
         ({"limits": []}, ValueError, "limits is empty"),
         ({"limits": [800]}, TypeError, "800 is no limit"),
+        ({"limits": 800}, TypeError, "800 is no limit"),
         ({"threads": 0}, ValueError, "threads is 0"),
         ({"leaves": 1.5}, ValueError, "leaves is 1.5"),
     ],

@@ -31,7 +31,7 @@ def test_every_field_is_one_option() -> None:
 def test_declarations_follow_the_protocol() -> None:
     lines = declarations(DEFAULTS)
     assert "option name WeightsFile type string default net" in lines
-    assert "option name Hash type spin default 512 min 16 max 1048576" in lines
+    assert "option name Hash type spin default 512 min 16 max 16384" in lines
     assert "option name UCI_ShowWDL type check default false" in lines
     assert "option name HistoryFill type combo default fen_only var fen_only var no" in lines
     assert "option name CPuct type string default 1.745" in lines
@@ -63,8 +63,8 @@ def test_a_value_is_read(name: str, value: str, field: str, read: object) -> Non
     [
         ("Ponder", "true", "there is no option 'Ponder'"),
         ("Hash", None, "option Hash needs a value"),
-        ("Hash", "8", "option Hash is a whole number from 16 to 1048576, not '8'"),
-        ("Hash", "9" * 9000, "option Hash is a whole number from 16 to 1048576"),
+        ("Hash", "8", "option Hash is a whole number from 16 to 16384, not '8'"),
+        ("Hash", "9" * 9000, "option Hash is a whole number from 16 to 16384"),
         ("Hash", "64.5", "option Hash is a whole number"),
         ("Hash", "²", "option Hash is a whole number"),
         ("Hash", "+-6", "option Hash is a whole number"),
