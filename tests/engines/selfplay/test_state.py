@@ -37,7 +37,7 @@ def test_the_games_of_the_shipped_state_are_games_of_this_kernel(learner: Learne
     after = np.zeros((MAX_MOVES, WORDS), dtype=np.uint64)
     castling = checked = 0
     for part in saved.tail:
-        for index in range(3_000):
+        for index in range(min(3_000, len(part.rows) - 1)):
             found = legal_moves(part.rows[index], moves, 0)
             kind_of = {int(policy_slot(move)): int(move) >> 12 for move in moves[:found]}
             weighed = {int(s) for s, p in zip(part.slots[index], part.policy[index], strict=True) if p > 0}
@@ -52,7 +52,7 @@ def test_the_games_of_the_shipped_state_are_games_of_this_kernel(learner: Learne
                 assert len(played) == 1
                 checked += 1
     assert checked > 5_000
-    assert castling > 100  # weighed by the policies; the games at hand have none
+    assert castling > 100  # weighed by the policies
 
 
 def test_castling_in_games_that_an_earlier_version_left_unfinished(learner: Learner, tmp_path: Path) -> None:
