@@ -132,6 +132,7 @@ def test_isready_is_answered_during_a_search(conversation: Any) -> None:
 
 
 def test_reports_come_during_a_search(conversation: Any) -> None:
+    conversation.type("setoption name Hash value 512")  # room for a search of some seconds
     conversation.synchronise()
     conversation.type("position startpos", "go infinite")
     first = conversation.until("info", 5.0)[-1]
