@@ -153,7 +153,8 @@ def test_linear16_by_channel_is_precise_in_every_channel_and_stable(channels: li
         assert (np.log2(gains) == np.rint(np.log2(gains))).all()
         decoded = decode(block.weights, LayerEncoding.UNKNOWN).reshape(exact.shape) * gains[:, None]
     largest = np.abs(exact).max(axis=1, keepdims=True)
-    floor = np.abs(exact).max() * 2.0**-30
+    # Where float32 itself runs out of exponents, a channel is written as zeros.
+    floor = np.abs(exact).max() * 2.0**-30 + 2.0**-120
     assert (np.abs(decoded - exact) <= 2.0**-15 * largest * 1.01 + floor).all()
     assert content[1] == content[2] == content[0]
 
