@@ -6,5 +6,6 @@ operations), ``interpreter`` (carries it out), ``parallel`` (in several threads)
 """
 
 from engines.networks.compiled.network import CompiledNetwork
+from engines.networks.compiled.program import is_compilable
 
-__all__ = ["CompiledNetwork"]
+__all__ = ["CompiledNetwork", "is_compilable"]

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.chess.moves import POLICY_SIZE
-from engines.networks.architecture import Convolution, ResidualNetwork
+from engines.networks.architecture import Network
 from engines.networks.compiled.first_layer import first_layer_weights
 from engines.networks.compiled.lanes import WIDTH
 from engines.networks.compiled.products import WIDEST, WIDEST_OF_TWO, panel_width, panels
 from engines.networks.compiled.winograd import BOARD, EDGE, TILES, TRANSFORMED, filters_transformed
+from engines.networks.config import AttentionPolicy, NetworkConfig
+from engines.networks.modules.residual import Convolution
 from engines.networks.policy_planes import CONVOLUTION_POLICY_INDEX
 
-__all__ = ["FIELDS", "Layer", "Operation", "Place", "Program", "aligned_zeros", "program_of"]
+__all__ = ["FIELDS", "Layer", "Operation", "Place", "Program", "aligned_zeros", "is_compilable", "program_of"]
 
 _SQUARES: Final = 64
 _LINE: Final = 64
@@ -120,17 +122,23 @@ def aligned_zeros(*shape: int) -> NDArray[np.float32]:
     return numbers[skipped : skipped + size].reshape(shape)
 
 
-def program_of(network: ResidualNetwork) -> Program:
+def is_compilable(config: NetworkConfig) -> bool:
+    """Say whether there are operations for everything in a network."""
+    return config.attention is None and not isinstance(config.policy, AttentionPolicy)
+
+
+def program_of(network: Network) -> Program:
     """Write out a network without batch normalisation.
 
     Args:
-        network: as `ResidualNetwork.folded` gives it, float32 on the CPU; it is only read.
+        network: as `Network.folded` gives it, float32 on the CPU; it is only read.
     """
     config = network.config
+    assert config.tower is not None
     writer = _Writer(config.activation)
-    filters = _filled(config.filters)
+    filters = _filled(config.tower.filters)
     body, inner = writer.room(BOARD * filters), writer.room(BOARD * filters)
-    tower = Place(body, (EDGE, EDGE, filters), config.filters)
+    tower = Place(body, (EDGE, EDGE, filters), config.tower.filters)
     writer.first_layer(network.input, body)
     writer.end("input", tower)
     for i, block in enumerate(network.residual_blocks, start=1):
@@ -141,9 +149,9 @@ def program_of(network: ResidualNetwork) -> Program:
             writer.squeeze_excite(block.conv2.conv, block.se.squeeze, block.se.expand, inner, body)
         writer.end(f"block{i}", tower)
     if isinstance(network.policy, nn.Conv2d):
-        planes = _filled(config.policy_planes)
+        planes = _filled(network.policy.out_channels)
         writer.convolution(network.policy_hidden.conv, body, inner)
-        writer.end("policy_hidden", Place(inner, tower.shape, config.filters))
+        writer.end("policy_hidden", Place(inner, tower.shape, config.tower.filters))
         logits = writer.room(BOARD * planes)
         writer.convolution(network.policy, inner, logits, active=False)
         plane, square = np.divmod(CONVOLUTION_POLICY_INDEX, _SQUARES)
@@ -156,14 +164,14 @@ def program_of(network: ResidualNetwork) -> Program:
     writer.row(Operation.POLICY, logits)
     writer.end("policy", None)
     value = writer.head(network, "value", body, rectified=False)
-    if config.value == "scalar":
+    if config.value.scalar:
         writer.row(Operation.TANH, target=value)
-    writer.end("value", Place(value, (WIDTH,), 3 if config.value == "wdl" else 1))
+    writer.end("value", Place(value, (WIDTH,), config.value.outputs))
     plies = _NOWHERE
     if config.moves_left:
         plies = writer.head(network, "moves_left", body, rectified=True)
         writer.end("moves_left", Place(plies, (WIDTH,), 1))
-    writer.row(Operation.RESULTS, value, other=plies, columns=3 if config.value == "wdl" else 1)
+    writer.row(Operation.RESULTS, value, other=plies, columns=config.value.outputs)
     return writer.program(moves)
 
 
@@ -270,7 +278,7 @@ class _Writer:
         target = self._dense(filled.reshape(len(filled), -1), module, planes.start, active=active)
         return Place(target, (len(filled),), module.out_features)
 
-    def head(self, network: ResidualNetwork, name: str, body: int, *, rectified: bool) -> int:
+    def head(self, network: Network, name: str, body: int, *, rectified: bool) -> int:
         """A 1 × 1 convolution, a dense hidden layer and the last layer; only the first two are ended."""
         planes = self.pointwise(getattr(network, f"{name}_conv"), body)
         self.end(f"{name}_conv", planes)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.chess.encoding import pack_boards, unpack_planes
-from engines.networks import Agent, NetworkConfig, ResidualNetwork
+from engines.networks import Agent, Network, NetworkConfig, Tower, ValueHead
 from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.outputs import Outputs
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 Positions = tuple[NDArray[np.uint64], NDArray[np.float32]]
 
 SIZES = (0, 1, 5, 17, 257)
@@ -92,7 +92,7 @@ def test_every_layer_is_the_torch_modules(
     outputs, finite = compiled.evaluate(*some)
     assert finite
     assert (outputs.logits == taken["policy"]).all()
-    if network.config.value == "scalar":
+    if network.config.value.scalar:
         assert outputs.wdl[:, 0] - outputs.wdl[:, 2] == pytest.approx(taken["value"][:, 0], abs=1e-6)
         assert (outputs.wdl[:, 1] == 0).all()
     else:
@@ -252,7 +252,7 @@ def test_the_network_is_copied(make_network: Make, positions: Positions) -> None
 
 
 def test_multiplications_are_counted() -> None:
-    config = NetworkConfig(filters=64, blocks=1, value_planes=32, value_hidden=128)
-    network = CompiledNetwork(ResidualNetwork(config))
+    config = NetworkConfig(Tower(64, blocks=1), value=ValueHead(32, 128))
+    network = CompiledNetwork(Network(config))
     convolutions = 4 * 36 * 64 * (64 + 64 + 64 + 80)
     assert network.multiplications == convolutions + 64 * 64 * 32 + 64 * 32 * 128 + 128 * 16

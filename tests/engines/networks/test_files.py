@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engines.networks import NetworkFormatError, NetworkInfo, ResidualNetwork, read_network, write_network
-from engines.networks.encodings import ENCODINGS, decode, encode, encode_by_channel
-from engines.networks.reading import parse_network
-from engines.networks.schema import LayerEncoding, new_file
-from engines.networks.writing import serialise_network
+from engines.networks import Network, NetworkFormatError, NetworkInfo, read_network, write_network
+from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
+from engines.networks.leela.reading import parse_network
+from engines.networks.leela.schema import LayerEncoding, new_file
+from engines.networks.leela.writing import serialise_network
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 SHAPES: list[dict[str, Any]] = [
     {},
     {"policy": "classical", "policy_planes": 6, "value": "scalar", "moves_left": False, "se_channels": 0},
@@ -39,13 +39,13 @@ INFO = NetworkInfo(
 ROUNDING = {"linear16": 2e-5, "float16": 1e-3, "bfloat16": 8e-3, "float32": 0.0}
 
 
-def message_of(network: ResidualNetwork, encoding: str = "linear16") -> Any:
+def message_of(network: Network, encoding: str = "linear16") -> Any:
     message = new_file()
     message.ParseFromString(gzip.decompress(serialise_network(network, encoding=encoding)))
     return message
 
 
-def read_message(message: Any) -> tuple[ResidualNetwork, NetworkInfo]:
+def read_message(message: Any) -> tuple[Network, NetworkInfo]:
     return parse_network(gzip.compress(message.SerializeToString(), 1), "net.pb.gz")
 
 
@@ -281,7 +281,7 @@ def test_a_damaged_message_loads_or_is_refused(make_network: Make, data: st.Data
     except NetworkFormatError as error:
         assert str(error).startswith("fuzz ")
     else:
-        assert isinstance(network, ResidualNetwork)
+        assert isinstance(network, Network)
 
 
 SMALL_FILE: dict[str, bytes] = {}
