@@ -17,6 +17,7 @@ from engines.networks.policy_planes import CONVOLUTION_POLICY_PLANES, STORED_POL
 __all__ = [
     "ACTIVATIONS",
     "BOARD_PLANES",
+    "INPUT_FORMATS",
     "POSITION_CHANNELS",
     "SQUARES",
     "AttentionBody",
@@ -42,6 +43,9 @@ BOARD_PLANES: Final = 12
 
 ACTIVATIONS: Final = ("relu", "mish", "swish", "relu2", "selu", "tanh", "sigmoid", "none")
 """Activation functions; ``"relu2"`` is the square of relu, ``"swish"`` x · sigmoid(x)."""
+
+INPUT_FORMATS: Final = (CLASSICAL_112,)
+"""Leela's numbers of the input formats that boards can be encoded in."""
 
 _LARGEST: Final = 1 << 16
 _MOST_LAYERS: Final = 512
@@ -324,7 +328,7 @@ class NetworkConfig(_Shape):
         self._check_choice("activation", ("relu", "mish"))
         self._check_choice("smolgen_activation", ACTIVATIONS)
         self._check_choice("ffn_activation", (*ACTIVATIONS, None))
-        self._check_choice("input_format", _INPUT_FORMATS)
+        self._check_choice("input_format", INPUT_FORMATS)
         if self.tower is None and self.attention is None:
             raise ValueError("The network has neither a tower nor an attention body; give it one.")
         if self.attention is not None and (self.attention.embedding == "tower") != (self.tower is not None):
@@ -415,9 +419,6 @@ class NetworkConfig(_Shape):
         yield from self.attention.encoders if self.attention is not None else ()
         for head in (self.policy, *(head for _, head in self.other_policies)):
             yield from head.encoders if isinstance(head, AttentionPolicy) else ()
-
-
-_INPUT_FORMATS: Final = (CLASSICAL_112,)
 
 
 def _of_encoders(name: str, encoders: tuple[Encoder, ...]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from engines.networks.config import (
+    INPUT_FORMATS,
     SQUARES,
     AttentionBody,
     AttentionPolicy,
@@ -158,6 +159,8 @@ def _format(message: Any) -> _Format:
     if attention != bool(len(weights.encoder)):
         what = "no encoders for its attention body" if attention else "encoders and no attention body"
         raise UnusableFileError(f"has {what}")
+    if form.input and form.input not in INPUT_FORMATS:
+        raise UnusableFileError(f"wants input format {form.input}, which is not supported")
     if form.default_activation not in _DEFAULT_ACTIVATIONS:
         raise UnusableFileError(f"has activation function {form.default_activation}, which is not supported")
     activation = _DEFAULT_ACTIVATIONS[DefaultActivation(form.default_activation)]

@@ -85,10 +85,7 @@ class _Filler:
             convolution = module.conv if isinstance(module, Convolution) else module
             self._expect(block.weights, f"{name} weight", convolution.weight.numel())
             for layer, part in _vectors(block):
-                if layer.params:
-                    self._expect(layer, f"{name} {part}", convolution.out_channels)
-            if not (block.biases.params or block.bn_means.params):
-                raise UnusableFileError(f"has neither biases nor batch normalisation for {name}")
+                self._expect(layer, f"{name} {part}", convolution.out_channels)
         for stored in self._tensors:
             self._expect(stored.message, stored.name, stored.tensor.numel())
         for name, block, module in self._convolutions:
@@ -121,6 +118,10 @@ class _Filler:
             stands.norm = self._norm(block, name, conv.out_channels)
         if bias is not None and (stands.norm is None or bias.any()):
             set_tensor(conv, "bias", bias)
+        if stands.norm is not None and conv.bias is None and _only_scales(stands.norm):
+            set_tensor(conv, "weight", conv.weight * stands.norm.weight[:, None, None, None])
+            set_tensor(conv, "bias", stands.norm.bias.detach())
+            stands.norm = None
         if stands is not module:
             weight, offset = stands.folded_weights()
             set_tensor(module, "weight", weight)
@@ -145,11 +146,25 @@ class _Filler:
         return norm
 
 
-def _vectors(block: Any) -> tuple[tuple[Any, str], ...]:
-    """The vectors of a convolution that must be there or may be: batch normalisation needs mean and variance."""
-    both = ((block.bn_means, "batch-norm mean"), (block.bn_stddivs, "batch-norm variance"))
-    either = ((block.biases, "bias"), (block.bn_gammas, "batch-norm gain"), (block.bn_betas, "batch-norm offset"))
-    return (*either, *both)
+def _vectors(block: Any) -> list[tuple[Any, str]]:
+    """The vectors of a convolution that must be there, and those that need not but are."""
+    if not block.bn_means.params:
+        return [(block.biases, "bias")]
+    optional = ((block.biases, "bias"), (block.bn_gammas, "batch-norm gain"), (block.bn_betas, "batch-norm offset"))
+    needed = [(block.bn_means, "batch-norm mean"), (block.bn_stddivs, "batch-norm variance")]
+    return needed + [(layer, part) for layer, part in optional if layer.params]
+
+
+def _only_scales(norm: nn.BatchNorm2d) -> bool:
+    """Whether batch normalisation is how the writer keeps LINEAR16 precise: mean 0, variance 1, gains powers of two.
+
+    Folding it is exact then, and gives the convolution that was written.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    halves, _ = torch.frexp(norm.weight)
+    trivial = (norm.running_mean == 0) & (norm.running_var == torch.tensor(1 - BATCH_NORM_EPSILON)) & (halves == 0.5)
+    return bool(trivial.all())
 
 
 def _standing_for(module: nn.Conv2d) -> Convolution:

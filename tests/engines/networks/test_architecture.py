@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from engines.networks import (
     AttentionBody,
+    ClassicalPolicy,
     ConvolutionPolicy,
     Encoder,
     MovesLeftHead,
@@ -97,16 +98,16 @@ def test_what_layers_give_is_what_the_modules_work_out(
         block = network.get_submodule(f"block{i}")
         y = conv(block.conv2, act(conv(block.conv1, x)))
         if hidden:
-            scale, shift = block.se.expand(act(block.se.squeeze(y.mean((2, 3))))).split(config.filters, dim=1)
+            scale, shift = block.se.expand(act(block.se.squeeze(y.mean((2, 3))))).split(config.channels, dim=1)
             y = torch.sigmoid(scale)[:, :, None, None] * y + shift[:, :, None, None]
         x = expected[f"block{i}"] = act(x + y)
     expected["policy_hidden"] = act(conv(network.policy_hidden, x))
-    if config.policy == "classical":
+    if isinstance(config.policy, ClassicalPolicy):
         expected["policy"] = network.policy(expected["policy_hidden"].flatten(1))
     expected["value_conv"] = act(conv(network.value_conv, x))
     expected["value_hidden"] = act(network.value_hidden(expected["value_conv"].flatten(1)))
     value = network.value(expected["value_hidden"])
-    expected["value"] = value if config.value == "wdl" else value.tanh()
+    expected["value"] = value.tanh() if config.value.scalar else value
     if config.moves_left:
         expected["moves_left_conv"] = act(conv(network.moves_left_conv, x))
         hidden_layer = act(network.moves_left_hidden(expected["moves_left_conv"].flatten(1)))
