@@ -113,7 +113,7 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
         _LAYER_ENCODINGS: not linear,
     }
     version = max(_HEAD_FORMATS, *(version for version, asked in needed.items() if asked), _HEAD_FORMATS)
-    message.license = info.licence
+    message.license = info.licence.encode()
     message.min_version.major, message.min_version.minor, message.min_version.patch = version
     message.format.weights_encoding = LayerEncoding.LINEAR16 if linear else LayerEncoding.UNKNOWN
     form = message.format.network_format
@@ -141,7 +141,7 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
     training.mse_loss = info.mse_loss
     training.policy_loss = info.policy_loss
     training.accuracy = info.accuracy
-    training.lc0_params = info.training_parameters
+    training.lc0_params = info.training_parameters.encode()
 
 
 def _structure(config: NetworkConfig) -> NetworkStructure:
@@ -177,7 +177,7 @@ class _Store:
         modules = (self._network, *self._network.other_policies)
         for name, head, module in zip(config.policy_names, policies, modules, strict=True):
             if isinstance(head, AttentionPolicy) and head.encoders:
-                encoders = module.encoders("policy_encoder", len(head.encoders))  # type: ignore[operator]
+                encoders = module.encoders("policy_encoder", len(head.encoders))
                 message = heads.policies[name]
                 message.pol_headcount = self._add_encoders(message.pol_encoder, encoders)
         for name, block, convolution in convolutions(weights, heads, self._network):
