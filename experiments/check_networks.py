@@ -43,6 +43,7 @@ from experiments.network_files import Mutator, small_files
 MEMORY = 1 << 30
 SECONDS = 10.0
 NAME = "net.pb.gz"
+SENTENCES_SHOWN = 40
 LOADED, REFUSED, FAILED = "loaded", "refused", "failed"
 
 
@@ -217,8 +218,10 @@ def report(tried: list[tuple[str, Outcome]], console: Console) -> None:
         table.add_row(kind, f"{kinds[kind]:,}")
     sentences = Counter(re.sub(r"\d[\d,.]*\d|\d", "N", outcome.text) for _, outcome in tried if outcome.kind == REFUSED)
     refusals = Table("files", "refused with", title="Sentences, numbers left out")
-    for text, count in sentences.most_common():
+    for text, count in sentences.most_common(SENTENCES_SHOWN):
         refusals.add_row(f"{count:,}", text)
+    if rest := sentences.most_common()[SENTENCES_SHOWN:]:
+        refusals.add_row(f"{sum(count for _, count in rest):,}", f"({len(rest)} other sentences)")
     console.print(table, refusals)
     for what, figure, unit in (("slowest", "seconds", "s"), ("largest", "megabytes", "MiB")):
         name, outcome = max(tried, key=lambda item: getattr(item[1], figure))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,44 @@ def test_encoders_that_share_their_smolgen_need_its_weights() -> None:
         encoder.mha.ClearField("smolgen")
     with pytest.raises(NetworkFormatError, match="impossible shape: in encoder1, heads is 4294967295"):
         read_message(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "elo", "written"),
+    [
+        ("", 1234.0, "elo=1234"),
+        ("--visits=64", 1234.5, "--visits=64\nelo=1234.5"),
+        ("a\nelo=900\r\nelo=5\nb", -20.25, "a\nelo=-20.25\r\nelo=5\nb"),
+        ("elo=0900.50\n", 900.5, "elo=0900.50\n"),
+        ("elo=900", None, "elo=900"),
+        ("my elo=900\nelo=many\n", 1.0, "my elo=900\nelo=many\nelo=1"),
+    ],
+)
+def test_elo_is_a_line_of_the_free_text(make_network: Make, text: str, elo: float | None, written: str) -> None:
+    network = make_network()
+    content = serialise_network(network, NetworkInfo(training_parameters=text, elo=elo))
+    _, info = parse_network(content, "net")
+    assert info.training_parameters == written
+    assert info.elo == (900.0 if elo is None else elo)
+    assert serialise_network(network, info) == content
+
+
+def test_information_that_has_no_room_is_not_written(make_network: Make) -> None:
+    for info, words in [
+        (NetworkInfo(elo=float("nan")), "The Elo number is nan; it must be between -1000000 and 1000000"),
+        (NetworkInfo(licence="x" * 2_000_000), "The licence has 2,000,000 bytes; a file has room for 1,048,576"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            serialise_network(make_network(), info)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_network_is_written_in_the_encoding_it_was_read_in(make_network: Make, encoding: str) -> None:
+    content = serialise_network(make_network(), encoding=encoding)
+    network, info = parse_network(content, "net")
+    assert serialise_network(network, info) == content
+    mixed = replace(info, encodings=("float16", "linear16"))
+    assert serialise_network(network, mixed) == serialise_network(network, encoding="linear16")
 
 
 def test_texts_that_are_not_well_formed_are_shown_as_far_as_they_are(make_network: Make) -> None:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.networks import NetworkFormatError
 from engines.networks.leela.container import FREELY_UNPACKED
 from engines.networks.leela.reading import parse_network
 from experiments.check_networks import FAILED, LOADED, REFUSED, Outcome, Worker, judge
@@ -23,6 +25,7 @@ from experiments.network_files import (
     parse_message,
     serialise_message,
     small_files,
+    small_network,
 )
 
 MUTATOR = Mutator(small_files(), seed=0, bombs=0.0)
@@ -53,6 +56,27 @@ def test_the_damage_is_of_both_kinds() -> None:
 def test_trees_of_messages_are_written_as_they_were_read() -> None:
     for content in MUTATOR.plain.values():
         assert serialise_message(parse_message(content)) == content
+
+
+def test_what_may_not_happen_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(error: Exception) -> Callable[..., object]:
+        def parse(content: bytes, source: str) -> object:
+            raise error
+
+        return parse
+
+    spoilt = small_network(FAMILIES["residual"])
+    with torch.no_grad():
+        spoilt.value.bias[0] = torch.inf
+    for parse in (
+        raising(KeyError("weights")),
+        raising(MemoryError()),
+        raising(NetworkFormatError("net.pb.gz is wrong.\nVery.")),
+        raising(NetworkFormatError("Wrong.")),
+        lambda content, source: (spoilt, None),
+    ):
+        monkeypatch.setattr("experiments.check_networks.parse_network", parse)
+        assert judge(b"").kind == FAILED
 
 
 @pytest.fixture(scope="module")
