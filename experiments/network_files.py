@@ -96,7 +96,7 @@ FAMILIES: Mapping[str, NetworkConfig] = {
 
 
 def small_network(config: NetworkConfig, *, batch_norm: bool = False, seed: int = 0) -> Network:
-    """Give a network, in evaluation mode, in which no two weights or statistics are the same."""
+    """Give a network, as readers give them, in which no two weights or statistics are the same."""
     network = Network(config, batch_norm, seed=seed)
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
@@ -110,7 +110,7 @@ def small_network(config: NetworkConfig, *, batch_norm: bool = False, seed: int 
                     tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
                 elif name in ("policy", "policy_query", "value", "moves_left"):
                     tensor.mul_(10)
-    return network.eval()
+    return network.eval().requires_grad_(False)
 
 
 @cache

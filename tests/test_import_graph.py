@@ -52,6 +52,7 @@ TYPE_STUBS = frozenset({"_typeshed"})
 EXTRAS: dict[str, frozenset[str]] = {
     "service": frozenset({"conceptmine.service"}),
     "ray": frozenset({"engines.selfplay", "conceptmine.pipeline"}),
+    "onnx": frozenset({"engines.networks"}),
 }
 
 

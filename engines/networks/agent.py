@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
 from engines.chess.moves import policy_index
 from engines.networks.architecture import Edits, Network
+from engines.networks.checkpoint import CHECKPOINT_SUFFIX, read_checkpoint
 from engines.networks.compiled import CompiledNetwork, is_compilable
 from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
-from engines.networks.leela.reading import parse_network, read_content
+from engines.networks.leela.reading import read_network
 from engines.networks.torch_network import TorchNetwork
 
-__all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
+__all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "read_agent", "shipped_agents"]
 
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _SUFFIX: Final = ".pb.gz"
@@ -246,10 +247,11 @@ def load_agent(
     device: str | torch.device = "cpu",
     dtype: str = "float32",
 ) -> Agent:
-    """Load an agent from a Leela network file, or a shipped one by its name.
+    """Load an agent from a network file, or a shipped one by its name.
 
     Args:
-        path_or_name: the path of a ``.pb.gz`` file, or one of `shipped_agents`. A file of that path goes first.
+        path_or_name: the path of a Leela file (``.pb.gz``) or a checkpoint (``.safetensors``), or one of
+            `shipped_agents`. A file of that path goes first.
         history_fill: what the planes older than a board's known history show: ``"fen_only"`` repeats the oldest known
             board for positions that do not begin at the start of a game, as lc0 does; ``"no"`` leaves them empty.
         policy_head: which policy head of a file with several; None for the usual one.
@@ -265,23 +267,42 @@ def load_agent(
         NetworkFormatError: no such file or name, or a file that is damaged, not supported or without the head.
         ValueError: an unknown history fill, type or device.
     """
-    path = _find(path_or_name)
-    content = read_content(path)
-    network, info = parse_network(content, str(path))
-    try:
-        network = network.with_heads(policy_head, value_head)
-    except ValueError as error:
-        raise NetworkFormatError(f"{path}: {error}") from None
+    network, info, path = read_agent(path_or_name, policy_head=policy_head, value_head=value_head)
     return Agent(
         network,
-        path.name.removesuffix(_SUFFIX),
+        path.name.removesuffix(_SUFFIX).removesuffix(CHECKPOINT_SUFFIX),
         history_fill=history_fill,
         device=device,
         dtype=dtype,
         path=path,
         info=info,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=_sha256_of(path),
     )
+
+
+def read_agent(
+    path_or_name: str | Path, *, policy_head: str | None = None, value_head: str | None = None
+) -> tuple[Network, NetworkInfo, Path]:
+    """Read what `load_agent` makes an agent of.
+
+    Args:
+        path_or_name: as for `load_agent`.
+        policy_head: which policy head of a file with several; None for the usual one.
+        value_head: which value head of a file with several; None for the usual one.
+
+    Returns:
+        ``(network, info, path)``: the network as the file has it, what the file says of it, and the file.
+
+    Raises:
+        NetworkFormatError: as for `load_agent`.
+    """
+    path = _find(path_or_name)
+    read = read_checkpoint if path.name.endswith(CHECKPOINT_SUFFIX) else read_network
+    network, info = read(path)
+    try:
+        return network.with_heads(policy_head, value_head), info, path
+    except ValueError as error:
+        raise NetworkFormatError(f"{path}: {error}") from None
 
 
 def shipped_agents() -> tuple[str, ...]:
@@ -298,12 +319,20 @@ def _body(config: NetworkConfig) -> str:
 
 def _find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as error:  # a name that the system does not allow
+        raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
     if str(path_or_name) in shipped_agents():
         return _CHECKPOINTS / f"{path_or_name}{_SUFFIX}"
     names = ", ".join(shipped_agents()) or "none"
     raise NetworkFormatError(f"There is no network file {path} and no shipped agent of that name ({names}).")
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _legal_moves(board: chess.Board, index: int) -> list[chess.Move]:

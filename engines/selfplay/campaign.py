@@ -15,11 +15,14 @@ from engines.networks import (
     MovesLeftHead,
     Network,
     NetworkConfig,
+    NetworkFormatError,
     NetworkInfo,
     Tower,
     ValueHead,
     write_network,
 )
+from engines.networks.checkpoint import network_of, read_notes, read_tensors
+from engines.networks.leela.container import UnusableFileError
 from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign
 from engines.selfplay.games import GameRecord, GamesAtOnce
@@ -53,6 +56,48 @@ def network_config(campaign: Campaign) -> NetworkConfig:
         Tower(size.filters, size.blocks, size.se_channels),
         value=ValueHead(planes=8, hidden=64),
         moves_left=MovesLeftHead(planes=4, hidden=32),
+    )
+
+
+def is_campaign(path: str | Path) -> bool:
+    """Say whether a file is the state of a campaign."""
+    try:
+        return "campaign" in read_notes(path)
+    except NetworkFormatError:
+        return False
+
+
+def read_campaign_network(path: str | Path) -> tuple[Network, NetworkInfo]:
+    """Read the network out of a campaign's state: the averaged weights, which are those that play.
+
+    Args:
+        path: the state file.
+
+    Returns:
+        ``(network, info)``, the network with batch normalisation, in evaluation mode and taking no gradients.
+
+    Raises:
+        NetworkFormatError: the file is missing, damaged or no campaign's state.
+    """
+    notes, tensors = read_notes(path), read_tensors(path, "average.")
+    try:
+        campaign = Campaign.model_validate_json(notes.get("campaign", ""))
+        counters = Counters(**json.loads(notes["counters"]))
+        return network_of(network_config(campaign), tensors), _info(campaign, counters, int(notes["steps"]))
+    except (KeyError, TypeError, ValueError):
+        raise NetworkFormatError(f"{path} is no state of a self-play campaign, or is damaged.") from None
+    except UnusableFileError as reason:
+        raise NetworkFormatError(f"{path} {reason}.") from None
+
+
+def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
+    return NetworkInfo(
+        licence="GPL-3.0-or-later",
+        training_steps=steps,
+        training_parameters=(
+            f"{campaign.name}: {counters.games} self-play games, {counters.positions} positions, "
+            f"{campaign.simulations} simulations a move"
+        ),
     )
 
 
@@ -126,14 +171,7 @@ class _Run:
         due = [mark for mark in waiting if mark <= self.counters.positions]
         if not due:
             return
-        info = NetworkInfo(
-            licence="GPL-3.0-or-later",
-            training_steps=self.learner.steps,
-            training_parameters=(
-                f"{self.campaign.name}: {self.counters.games} self-play games, {self.counters.positions} positions, "
-                f"{self.campaign.simulations} simulations a move"
-            ),
-        )
+        info = _info(self.campaign, self.counters, self.learner.steps)
         path = self.folder / CHECKPOINT_FOLDER / f"{self.campaign.name}-{due[-1]:08d}.pb.gz"
         write_network(self.learner.playing_network(), path, info)
         self.counters.checkpoints += len(due)

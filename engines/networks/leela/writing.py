@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +32,7 @@ from engines.networks.leela.schema import (
 )
 from engines.networks.modules.attention import EncoderLayer
 from engines.networks.modules.residual import BATCH_NORM_EPSILON, Convolution
+from engines.networks.whole_files import write_whole
 
 __all__ = ["serialise_network", "write_network"]
 
@@ -76,17 +76,7 @@ def write_network(
             not fit the encoding.
         OSError: the file cannot be written.
     """
-    content = serialise_network(network, info, encoding=encoding)
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, serialise_network(network, info, encoding=encoding))
 
 
 def serialise_network(network: Network, info: NetworkInfo | None = None, *, encoding: str | None = None) -> bytes:
