@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import chess
 import typer
@@ -14,6 +14,9 @@ from rich.table import Table
 
 from conceptmine.errors import InputError
 from conceptmine.positions import board_of
+
+if TYPE_CHECKING:
+    from engines.networks import Network, NetworkInfo
 
 engine = typer.Typer(
     help="Networks and search: info, evaluate, search, perft, convert, selfplay, match, uci.", no_args_is_help=True
@@ -160,24 +163,64 @@ def perft(
 
 @engine.command()
 def convert(
-    source: Annotated[str, typer.Argument(help="Leela network file or shipped agent")],
-    target: Annotated[Path, typer.Argument(help="file to write (.pb.gz)")],
-    encoding: Annotated[str, typer.Option(help="linear16, float16, bfloat16 or float32")] = "linear16",
+    source: Annotated[
+        str, typer.Argument(help="Leela file, .safetensors checkpoint or state of a campaign, or shipped agent")
+    ],
+    target: Annotated[Path, typer.Argument(help="file to write: .pb.gz, .safetensors or .onnx")],
+    encoding: Annotated[
+        str | None, typer.Option(help="of a .pb.gz: linear16, float16, bfloat16 or float32 [default: the source's]")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="what the file is to say [default: what the source says]")] = None,
+    steps: Annotated[int | None, typer.Option(help="of training, likewise")] = None,
+    elo: Annotated[float | None, typer.Option(help="strength, likewise")] = None,
+    policy_head: Annotated[str | None, typer.Option(help="of several, the one that is to be used")] = None,
+    value_head: Annotated[str | None, typer.Option(help="likewise")] = None,
 ) -> None:
-    """Write a network anew in Leela's format, with the weight encoding asked for."""
-    from engines import load_agent
-    from engines.networks import write_network
+    """Write a network in another format, or anew with other weight encoding or metadata.
 
-    if not target.name.endswith(".pb.gz"):
-        raise InputError(f"{target} does not end in .pb.gz, the one format written: choose such a name.")
+    A .pb.gz file and a checkpoint keep all heads; an ONNX model has those in use.
+    """
+    from dataclasses import replace
+
+    from engines.networks import write_checkpoint, write_network, write_onnx
+
+    kind = next((kind for kind in (".pb.gz", ".safetensors", ".onnx") if target.name.endswith(kind)), None)
+    if kind is None:
+        raise InputError(f"{target} does not end in .pb.gz, .safetensors or .onnx: choose such a name.")
     if not target.parent.is_dir():
         raise InputError(f"There is no folder {target.parent}: make it first, or choose another place.")
-    agent = load_agent(source)
+    if encoding is not None and kind != ".pb.gz":
+        raise InputError(f"--encoding is of .pb.gz files, and {target} holds exact numbers: leave it out.")
+    if kind == ".pb.gz" and (policy_head or value_head):
+        raise InputError("A .pb.gz file keeps all heads for its reader to choose: leave the options for heads out.")
+    network, info = _network_in(source, policy_head, value_head)
+    given = {"licence": licence, "training_steps": steps, "elo": elo}
+    info = replace(info, **{name: value for name, value in given.items() if value is not None})
     try:
-        write_network(agent.network, target, agent.info, encoding=encoding)
-    except (ValueError, OSError) as error:
+        if kind == ".pb.gz":
+            write_network(network, target, info, encoding=encoding)
+        elif kind == ".onnx":
+            write_onnx(network, target, info)
+        else:
+            write_checkpoint(network, target, info)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         raise InputError(str(error)) from None
     print(target)
+
+
+def _network_in(source: str, policy_head: str | None, value_head: str | None) -> tuple[Network, NetworkInfo]:
+    """The network of a file, shipped agent or self-play campaign."""
+    from engines.networks import read_agent
+    from engines.selfplay import is_campaign, read_campaign_network
+
+    if is_campaign(source):
+        network, info = read_campaign_network(source)
+        try:
+            return network.with_heads(policy_head, value_head), info
+        except ValueError as error:
+            raise InputError(f"{source}: {error}") from None
+    network, info, _ = read_agent(source, policy_head=policy_head, value_head=value_head)
+    return network, info
 
 
 @engine.command()

@@ -11,11 +11,17 @@ import chess
 import numpy as np
 import pytest
 import safetensors
+import torch
 
 import engines
 from engines.arena import play_match
-from engines.networks import load_agent
+from engines.networks import Network, load_agent, read_network
+from engines.networks.onnx_export import onnx_model
 from engines.search import load_trees
+from engines.selfplay.campaign import network_config
+from engines.selfplay.config import Campaign, NetworkSize
+from engines.selfplay.learner import Learner
+from engines.selfplay.state import Counters, Saved, save_state
 
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
@@ -150,6 +156,43 @@ def test_convert_keeps_the_network(command: Callable[..., Any], agent: engines.A
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_convert_by_way_of_a_checkpoint_gives_the_same_bytes(
+    command: Callable[..., Any], agent: engines.Agent, tmp_path: Path
+) -> None:
+    checkpoint, target, model = tmp_path / "a.safetensors", tmp_path / "a.pb.gz", tmp_path / "a.onnx"
+    for source, to in ((agent.path, checkpoint), (checkpoint, target), (checkpoint, model)):
+        outcome = command("engine", "convert", source, to)
+        assert (outcome.code, outcome.out) == (0, f"{to}\n")
+    assert target.read_bytes() == agent.path.read_bytes()  # type: ignore[union-attr]
+    assert model.read_bytes() == onnx_model(agent.network, agent.info)
+
+
+def test_convert_sets_what_a_file_says(command: Callable[..., Any], agent: engines.Agent, tmp_path: Path) -> None:
+    target = tmp_path / "copy.pb.gz"
+    words = ["--licence", "CC0", "--elo", "1234.5", "--steps", "77"]
+    assert command("engine", "convert", agent.path, target, *words).code == 0
+    facts = _json(command("engine", "info", target, "--json"))["metadata"]
+    assert (facts["licence"], facts["elo"], facts["training_steps"]) == ("CC0", 1234.5, 77)
+    assert facts["encodings"] == list(agent.info.encodings)
+
+
+def test_convert_takes_the_playing_network_out_of_a_campaign(command: Callable[..., Any], tmp_path: Path) -> None:
+    campaign = Campaign(network=NetworkSize(filters=8, blocks=1, se_channels=2), games_at_once=1)
+    untrained = Network(network_config(campaign), batch_norm=True, seed=1)
+    learner = Learner(untrained, weight_decay=0.0, average_decay=0.5, warm_up_steps=1)
+    with torch.no_grad():
+        learner.average.value.bias.add_(1)
+    save_state(tmp_path, learner, Saved(Counters(positions=9, games=2), [], None, campaign.model_dump_json()))
+    target = tmp_path / "network.pb.gz"
+    assert command("engine", "convert", tmp_path / "state.safetensors", target, "--encoding", "float32").code == 0
+    network, info = read_network(target)
+    assert torch.equal(network.value.bias, learner.average.value.bias)
+    assert info.training_parameters.startswith("selfplay: 2 self-play games, 9 positions")
+    outcome = command("engine", "info", tmp_path / "state.safetensors")
+    assert outcome.code == 2
+    assert "is the state of a self-play campaign" in outcome.err
+
+
 def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks: Mapping[str, Path]) -> None:
     other = tiny_networks["student"]
     words = ["--games", "2", "--simulations", "2", "--seed", "3", "--json"]
@@ -176,7 +219,12 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
         (["search", "NET", "--simulations", "2", "--save", "."], "cannot be written"),
         (["perft", "--depth", "-1"], "--depth is -1"),
         (["perft", "--fen", "8/8/8/8/8/8/8/8 w - - 0 1", "--depth", "1"], "is not a legal position"),
-        (["convert", "NET", "copy.onnx"], "copy.onnx does not end in .pb.gz"),
+        (["convert", "NET", "copy.pt"], "copy.pt does not end in .pb.gz, .safetensors or .onnx"),
+        (["convert", "NET", "copy.onnx", "--encoding", "float32"], "--encoding is of .pb.gz files"),
+        (["convert", "NET", "copy.pb.gz", "--value-head", "q"], "A .pb.gz file keeps all heads"),
+        (["convert", "NET", "copy.onnx", "--value-head", "q"], "There is no value head 'q'"),
+        (["convert", "NET", "copy.pb.gz", "--elo", "nan"], "The Elo number is nan"),
+        (["convert", "nowhere.safetensors", "copy.pb.gz"], "There is no network file nowhere.safetensors"),
         (["convert", "NET", "nowhere/copy.pb.gz"], "There is no folder nowhere"),
         (["convert", "NET", "copy.pb.gz", "--encoding", "int4"], "int4"),
         (["match", "NET", "NET", "--games", "3"], "--games is 3"),
