@@ -207,7 +207,7 @@ def main() -> None:
         agent = load_agent(source)
         found = measure(agent.name, agent, arguments.rounds)
         rates += found
-        console.print(table_of(f"{agent.name}, {agent.config.blocks} × {agent.config.filters}", found))
+        console.print(table_of(repr(agent), found))
         multiplications = CompiledNetwork(agent.network).multiplications
         best = max(one.per_second for one in found if one.by == "compiled")
         console.print(

@@ -21,13 +21,13 @@ import torch
 from conceptmine.positions import GameRecord, board_of, read_games
 from engines.chess import policy_index
 from engines.chess.position import encode_move
-from engines.networks import Agent, NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+from engines.networks import Agent, Network, NetworkConfig, NetworkInfo, Tower, ValueHead, write_network
 from engines.selfplay.games import TARGET_MOVES
 from engines.selfplay.games import GameRecord as PlayedGame
 from engines.selfplay.learner import Learner, annealed
 from engines.selfplay.replay import Replay, positions_of_games
 
-CONFIG = NetworkConfig(filters=48, blocks=4, se_channels=12, value_planes=8, value_hidden=64)
+CONFIG = NetworkConfig(Tower(48, blocks=4, se_channels=12), value=ValueHead(planes=8, hidden=64))
 HELD_OUT_ONE_IN = 20
 BATCH = 256
 RESULTS = {"1-0": 1, "0-1": -1, "1/2-1/2": 0}
@@ -61,9 +61,7 @@ def usable(games: Iterable[GameRecord]) -> list[GameRecord]:
     return [game for game in games if game.fen is None and game.result in RESULTS]
 
 
-def move_matching(
-    network: ResidualNetwork, games: Sequence[GameRecord], positions: int, seed: int
-) -> tuple[float, int]:
+def move_matching(network: Network, games: Sequence[GameRecord], positions: int, seed: int) -> tuple[float, int]:
     """Share of held-out moves that are the network's first choice among the legal ones, and the number of positions."""
     agent = Agent(network, "human")
     places = [(game, ply) for game in range(len(games)) for ply in range(len(games[game].moves))]
@@ -94,7 +92,7 @@ def main() -> None:
     for start in range(0, len(training), 500):
         replay.add(positions_of_games([as_played(game) for game in training[start : start + 500]]))
     print(f"{len(training)} games, {len(replay)} positions to learn from; {len(measuring)} games held out", flush=True)
-    network = ResidualNetwork(CONFIG, batch_norm=True, seed=arguments.seed)
+    network = Network(CONFIG, batch_norm=True, seed=arguments.seed)
     learner = Learner(network, weight_decay=1e-4, average_decay=0.999, warm_up_steps=200)
     generator = np.random.default_rng(arguments.seed)
     begun, told = time.monotonic(), 0.0

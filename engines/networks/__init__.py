@@ -1,29 +1,50 @@
 """Networks that play chess: their shape, Leela's file format, and asking them about boards.
 
 `load_agent` reads a Leela network file and gives an `Agent`, which evaluates boards and shows what its layers give.
-Underneath, `ResidualNetwork` is a plain torch module of the shape a `NetworkConfig` says; `read_network` and
+Underneath, `Network` is a plain torch module of the shape a `NetworkConfig` says; `read_network` and
 `write_network` go from and to files that lc0 reads as well.
 """
 
 from engines.networks.agent import Agent, Evaluation, PackedEvaluation, load_agent, shipped_agents
-from engines.networks.architecture import Edits, NetworkConfig, NetworkOutput, ResidualNetwork
+from engines.networks.architecture import Edits, Network, NetworkOutput
 from engines.networks.cache import EvaluationCache
+from engines.networks.config import (
+    AttentionBody,
+    AttentionPolicy,
+    ClassicalPolicy,
+    ConvolutionPolicy,
+    Encoder,
+    MovesLeftHead,
+    NetworkConfig,
+    Smolgen,
+    Tower,
+    ValueHead,
+)
 from engines.networks.errors import NetworkFormatError
-from engines.networks.info import NetworkInfo
-from engines.networks.reading import read_network
-from engines.networks.writing import write_network
+from engines.networks.leela.info import NetworkInfo
+from engines.networks.leela.reading import read_network
+from engines.networks.leela.writing import write_network
 
 __all__ = [
     "Agent",
+    "AttentionBody",
+    "AttentionPolicy",
+    "ClassicalPolicy",
+    "ConvolutionPolicy",
     "Edits",
+    "Encoder",
     "Evaluation",
     "EvaluationCache",
+    "MovesLeftHead",
+    "Network",
     "NetworkConfig",
     "NetworkFormatError",
     "NetworkInfo",
     "NetworkOutput",
     "PackedEvaluation",
-    "ResidualNetwork",
+    "Smolgen",
+    "Tower",
+    "ValueHead",
     "load_agent",
     "read_network",
     "shipped_agents",

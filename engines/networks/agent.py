@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
 from engines.chess.moves import policy_index
-from engines.networks.architecture import Edits, NetworkConfig, ResidualNetwork
+from engines.networks.architecture import Edits, Network
 from engines.networks.compiled import CompiledNetwork
+from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
-from engines.networks.info import NetworkInfo
-from engines.networks.reading import parse_network
+from engines.networks.leela.info import NetworkInfo
+from engines.networks.leela.reading import parse_network
 from engines.networks.torch_network import TorchNetwork
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
@@ -28,8 +29,6 @@ __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_age
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _SUFFIX: Final = ".pb.gz"
 _CHECKPOINTS: Final = Path(__file__).resolve().parents[1] / "checkpoints"
-# The names lc0 gives to the only heads of a file that has one of each.
-_SINGLE_HEADS: Final = {"policy_head": (None, "vanilla"), "value_head": (None, "winner")}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Agent:
     bits alone and in any batch. Elsewhere torch runs it, and the last bits may depend on the batch.
 
     Args:
-        network: any residual network; the agent keeps a copy without batch normalisation, in evaluation mode.
+        network: any network; the agent keeps a copy without batch normalisation, in evaluation mode.
         name: what to call it.
         history_fill: what the planes older than a board's known history show, ``"fen_only"`` or ``"no"``; see
             `engines.chess.encoding.pack_boards`.
@@ -87,7 +86,7 @@ class Agent:
 
     def __init__(
         self,
-        network: ResidualNetwork,
+        network: Network,
         name: str,
         *,
         history_fill: str = "fen_only",
@@ -108,7 +107,7 @@ class Agent:
         self.dtype = dtype
         self.path = path
         self.info = info or NetworkInfo()
-        self.network: ResidualNetwork = network.folded().to(device=self.device, dtype=_DTYPES[dtype])
+        self.network: Network = network.folded().to(device=self.device, dtype=_DTYPES[dtype])
         # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         compiled = self.device.type == "cpu" and dtype == "float32"
@@ -116,9 +115,7 @@ class Agent:
         self._sha256 = sha256
 
     def __repr__(self) -> str:
-        return (
-            f"Agent({self.name!r}, {self.config.blocks} blocks of {self.config.filters}, {self.device}, {self.dtype})"
-        )
+        return f"Agent({self.name!r}, {_body(self.config)}, {self.device}, {self.dtype})"
 
     @property
     def config(self) -> NetworkConfig:
@@ -155,7 +152,7 @@ class Agent:
 
         Args:
             boards: at least one standard chess board, each with a legal move; they are only read.
-            edit: as for `ResidualNetwork.forward`: functions that replace the outputs of layers. Each sees up to
+            edit: as for `Network.forward`: functions that replace the outputs of layers. Each sees up to
                 `batch_limit` positions at once and, other than in float32 on the CPU, filler behind the last board up
                 to a multiple of four.
 
@@ -274,9 +271,10 @@ def load_agent(
     except OSError as error:
         raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
     network, info = parse_network(content, str(path))
-    for kind, head in (("policy_head", policy_head), ("value_head", value_head)):
-        if head not in _SINGLE_HEADS[kind]:
-            raise NetworkFormatError(f"{path} has one head of each kind and no {kind} {head!r}; leave {kind} out.")
+    try:
+        network = network.with_heads(policy_head, value_head)
+    except ValueError as error:
+        raise NetworkFormatError(f"{path}: {error}") from None
     return Agent(
         network,
         path.name.removesuffix(_SUFFIX),
@@ -292,6 +290,13 @@ def load_agent(
 def shipped_agents() -> tuple[str, ...]:
     """Give the names of the agents that come with the package, sorted."""
     return tuple(sorted(path.name.removesuffix(_SUFFIX) for path in _CHECKPOINTS.glob(f"*{_SUFFIX}")))
+
+
+def _body(config: NetworkConfig) -> str:
+    parts = [f"{config.tower.blocks} blocks of {config.tower.filters}"] if config.tower is not None else []
+    if config.attention is not None:
+        parts.append(f"{len(config.attention.encoders)} encoders of {config.attention.channels}")
+    return " and ".join(parts)
 
 
 def _find(path_or_name: str | Path) -> Path:

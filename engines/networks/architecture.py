@@ -1,129 +1,48 @@
-"""Residual policy/value networks in the family of AlphaZero and Leela: a tower of convolutions and two or three heads.
+"""Policy/value networks in the family of AlphaZero and Leela: a body of convolutions or encoders, and its heads.
 
 A network takes 112 planes of 8 × 8 squares and gives a policy, a value and, if it has that head, the plies left. Its
-layers have names, in forward order: ``input``, ``block1`` … ``blockN``, ``policy_hidden``, ``policy``, ``value_conv``,
-``value_hidden``, ``value`` and, with the third head, ``moves_left_conv``, ``moves_left_hidden``, ``moves_left``. What a
-layer gives is what stands after its activation function; it can be read (`ResidualNetwork.forward_with`) and replaced
-(the argument ``edit``). Each name is also that of the submodule that holds the layer's weights.
+layers have names, in forward order; which, and what they give, is listed in ``docs/layers.md``. What a layer gives is
+what stands after its activation function or its norm; it can be read (`Network.forward_with`) and replaced (the
+argument ``edit``). What a layer gives on each square is [n, channels, 8, 8], whether convolutions or encoders made it.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.chess.encoding import CLASSICAL_112, INPUT_PLANES
-from engines.chess.moves import POLICY_SIZE
-from engines.networks.policy_planes import (
-    CONVOLUTION_POLICY_INDEX,
-    CONVOLUTION_POLICY_PLANES,
-    STORED_POLICY_PLANES,
+from engines.chess.encoding import INPUT_PLANES
+from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead, ValueHead
+from engines.networks.modules.activations import activation_called
+from engines.networks.modules.attention import EncoderLayer
+from engines.networks.modules.embedding import Embedding
+from engines.networks.modules.heads import (
+    HeadModules,
+    add_moves_left,
+    add_policy,
+    add_value,
+    attention_policy_logits,
+    encoder_layer,
 )
+from engines.networks.modules.residual import Convolution, ResidualBlock
 
-__all__ = [
-    "Convolution",
-    "Edits",
-    "NetworkConfig",
-    "NetworkOutput",
-    "ResidualBlock",
-    "ResidualNetwork",
-    "SqueezeExcite",
-    "edited",
-]
+__all__ = ["Edits", "Network", "NetworkOutput", "edited", "set_tensor"]
 
 Edits: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
 """By layer name, what to do with that layer's output before the network goes on: a function from tensor to tensor."""
 
-_SQUARES: Final = 64
-_WDL: Final = 3
+_GENERATED_WEIGHTS: Final = 64 * 64
 
 # Plies left when nothing is known yet. A rectified output that starts at zero would have no gradient.
 _INITIAL_MOVES_LEFT: Final = 50.0
 # First weights of the last layers, relative to those that keep the variance: the first policy is near uniform.
 _INITIAL_OUTPUT_SCALE: Final = 0.05
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """The shape of a residual network; enough to build one with empty weights.
-
-    Raises:
-        ValueError: a size below one, a name that does not exist, or as many squeeze sizes as there are not blocks.
-    """
-
-    filters: int
-    """Channels of the tower."""
-    blocks: int
-    """Residual blocks of the tower; zero is allowed."""
-    se_channels: int | tuple[int, ...] = 0
-    """Hidden units of the squeeze-and-excitation in each block, one number for all or one a block; 0 is none."""
-    activation: str = "relu"
-    """``"relu"`` or ``"mish"``, wherever the format does not fix another function."""
-    policy: str = "convolution"
-    """``"convolution"``: two 3 × 3 convolutions; ``"classical"``: a 1 × 1 convolution and a dense layer."""
-    policy_planes: int = STORED_POLICY_PLANES
-    """Output channels of the policy's last convolution: at least 73 for ``"convolution"``, the rest unused."""
-    value: str = "wdl"
-    """``"wdl"``: win, draw and loss; ``"scalar"``: one number in [-1, 1]."""
-    value_planes: int = 32
-    """Channels of the value head's convolution."""
-    value_hidden: int = 128
-    """Units of the value head's hidden layer."""
-    moves_left: bool = False
-    """Whether there is a head for the plies to the end of the game."""
-    moves_left_planes: int = 8
-    """Channels of that head's convolution."""
-    moves_left_hidden: int = 128
-    """Units of that head's hidden layer."""
-    input_format: int = CLASSICAL_112
-    """Leela's number of the input format; 1, the classical 112 planes."""
-
-    def __post_init__(self) -> None:
-        for name in ("filters", "policy_planes", "value_planes", "value_hidden", "moves_left_planes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                expected = " or ".join(repr(choice) for choice in known)
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}.")
-        if self.blocks < 0 or self.moves_left_hidden < 1 or min(self.block_se_channels, default=0) < 0:
-            raise ValueError("blocks and se_channels must not be negative, and moves_left_hidden at least 1.")
-        if len(self.block_se_channels) != self.blocks:
-            raise ValueError(f"se_channels has {len(self.block_se_channels)} numbers for {self.blocks} blocks.")
-        if self.policy == "convolution" and self.policy_planes < CONVOLUTION_POLICY_PLANES:
-            raise ValueError(
-                f"policy_planes is {self.policy_planes}; a convolution policy needs {CONVOLUTION_POLICY_PLANES}."
-            )
-
-    @property
-    def block_se_channels(self) -> tuple[int, ...]:
-        """`se_channels` block by block."""
-        return (self.se_channels,) * self.blocks if isinstance(self.se_channels, int) else tuple(self.se_channels)
-
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """The names of the layers in forward order."""
-        blocks = tuple(f"block{i}" for i in range(1, self.blocks + 1))
-        return ("input", *blocks, *_POLICY, *_VALUE, *(_MOVES_LEFT if self.moves_left else ()))
-
-
-_CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
-    "activation": ("relu", "mish"),
-    "policy": ("convolution", "classical"),
-    "value": ("wdl", "scalar"),
-    "input_format": (CLASSICAL_112,),
-}
-_POLICY: Final = ("policy_hidden", "policy")
-_VALUE: Final = ("value_conv", "value_hidden", "value")
-_MOVES_LEFT: Final = ("moves_left_conv", "moves_left_hidden", "moves_left")
 
 
 class NetworkOutput(NamedTuple):
@@ -137,116 +56,83 @@ class NetworkOutput(NamedTuple):
     """[n] plies to the end of the game, not negative; None without that head."""
 
 
-class Convolution(nn.Module):
-    """A convolution that keeps the board's size, with a bias or, in training, batch normalisation in its place."""
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, *, batch_norm: bool) -> None:
-        super().__init__()
-        self.conv = _conv2d(channels_in, channels_out, kernel, bias=not batch_norm)
-        self.norm = nn.BatchNorm2d(channels_out) if batch_norm else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [n, channels_in, 8, 8] to [n, channels_out, 8, 8]; no activation function."""
-        x = self.conv(x)
-        return x if self.norm is None else self.norm(x)
-
-    def folded_weights(self) -> tuple[Tensor, Tensor]:
-        """Give the weight and bias of the plain convolution that equals this one in evaluation mode.
-
-        With batch normalisation of mean m, variance s², gain g and offset b: weight × g / √(s² + ε) and
-        b − m × g / √(s² + ε), in float64 and then rounded.
-        """
-        weight = self.conv.weight.detach()
-        if self.norm is None:
-            assert self.conv.bias is not None
-            return weight.clone(), self.conv.bias.detach().clone()
-        assert self.norm.running_mean is not None
-        assert self.norm.running_var is not None
-        gain = self.norm.weight.detach().double() / (self.norm.running_var.double() + self.norm.eps).sqrt()
-        bias = self.norm.bias.detach().double() - self.norm.running_mean.double() * gain
-        return (weight.double() * gain[:, None, None, None]).to(weight.dtype), bias.to(weight.dtype)
-
-
-class SqueezeExcite(nn.Module):
-    """Squeeze-and-excitation as Leela has it: each channel is scaled *and shifted* by what the board's means say.
-
-    y = sigmoid(a) · x + b, with (a, b) = expand(activation(squeeze(mean of x over the squares))).
-    """
-
-    def __init__(self, channels: int, hidden: int, activation: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.squeeze = _linear(channels, hidden)
-        self.expand = _linear(hidden, 2 * channels)
-        self.activation = activation
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Give the scaled and shifted `x` plus `skip`, both [n, channels, 8, 8]."""
-        channel_wise = self.expand(self.activation(self.squeeze(x.mean((2, 3)))))
-        scale, shift = channel_wise[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(skip + shift, x, torch.sigmoid(scale))
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 × 3 convolutions, squeeze-and-excitation if it has any, and the skip connection."""
-
-    def __init__(self, filters: int, se_channels: int, activation: Callable[[Tensor], Tensor], *, batch_norm: bool):
-        super().__init__()
-        self.conv1 = Convolution(filters, filters, 3, batch_norm=batch_norm)
-        self.conv2 = Convolution(filters, filters, 3, batch_norm=batch_norm)
-        self.se = SqueezeExcite(filters, se_channels, activation) if se_channels else None
-        self.activation = activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [n, filters, 8, 8] to the same shape."""
-        y = self.conv2(self.activation(self.conv1(x)))
-        return self.activation(x + y if self.se is None else self.se(y, x))
-
-
-class ResidualNetwork(nn.Module):
-    """A residual policy/value network.
+class Network(HeadModules):
+    """A policy/value network.
 
     Args:
         config: its shape.
         batch_norm: put batch normalisation after each convolution that an activation function follows, as training
             wants it; `folded` then gives the equal network without.
-        seed: seed of the first weights; None leaves them uninitialised, for a caller that sets them all.
+        seed: seed of the first weights; None leaves all parameters on torch's device "meta", without memory, for a
+            caller that sets them (`set_tensor`).
     """
+
+    input: Convolution
+    embedding: Embedding
+    smolgen_weights: nn.Linear
 
     def __init__(self, config: NetworkConfig, batch_norm: bool = False, *, seed: int | None = 0) -> None:
         super().__init__()
         self.config = config
         self.batch_norm = batch_norm
         self.layer_names = config.layer_names
-        self._activation = _activation(config.activation)
-        filters = config.filters
-        self.policy: nn.Conv2d | nn.Linear
-        self.input = Convolution(INPUT_PLANES, filters, 3, batch_norm=batch_norm)
-        for i, hidden in enumerate(config.block_se_channels, start=1):
-            block = ResidualBlock(filters, hidden, self._activation, batch_norm=batch_norm)
-            self.add_module(f"block{i}", block)
-        if config.policy == "convolution":
-            self.policy_hidden = Convolution(filters, filters, 3, batch_norm=batch_norm)
-            self.policy = _conv2d(filters, config.policy_planes, 3, bias=True)
-            plane, origin = np.divmod(CONVOLUTION_POLICY_INDEX, _SQUARES)
-            index = torch.from_numpy(origin * config.policy_planes + plane)
-            self.register_buffer("_policy_index", index, persistent=False)
-        else:
-            self.policy_hidden = Convolution(filters, config.policy_planes, 1, batch_norm=batch_norm)
-            self.policy = _linear(config.policy_planes * _SQUARES, POLICY_SIZE)
-        self.value_conv = Convolution(filters, config.value_planes, 1, batch_norm=batch_norm)
-        self.value_hidden = _linear(config.value_planes * _SQUARES, config.value_hidden)
-        self.value = _linear(config.value_hidden, _WDL if config.value == "wdl" else 1)
-        if config.moves_left:
-            self.moves_left_conv = Convolution(filters, config.moves_left_planes, 1, batch_norm=batch_norm)
-            self.moves_left_hidden = _linear(config.moves_left_planes * _SQUARES, config.moves_left_hidden)
-            self.moves_left = _linear(config.moves_left_hidden, 1)
+        self._activation = activation_called(config.activation)
+        if config.tower is not None:
+            filters = config.tower.filters
+            self.input = Convolution(INPUT_PLANES, filters, 3, batch_norm=batch_norm)
+            for i, hidden in enumerate(config.tower.block_se_channels, start=1):
+                self.add_module(f"block{i}", ResidualBlock(filters, hidden, self._activation, batch_norm=batch_norm))
+        if config.generated:
+            self.smolgen_weights = nn.Linear(config.generated, _GENERATED_WEIGHTS, bias=False, device="meta")
+        if config.attention is not None:
+            body = config.attention
+            self.embedding = Embedding(
+                config.embedded_planes,
+                body,
+                self._activation,
+                activation_called(config.ffn_activation or config.activation),
+            )
+            for i, encoder in enumerate(body.encoders, start=1):
+                layer = encoder_layer(config, body.channels, encoder, config.activation, body.skip_scale, body.epsilon)
+                self.add_module(f"encoder{i}", layer)
+        if config.shared_policy_channels:
+            self.shared_policy_embedding = nn.Linear(config.channels, config.shared_policy_channels, device="meta")
+        add_policy(self, config.policy, config, batch_norm=batch_norm)
+        add_value(self, config.value, config, batch_norm=batch_norm)
+        if config.moves_left is not None:
+            add_moves_left(self, config.moves_left, config, batch_norm=batch_norm)
+        self.other_policies, self.other_values = nn.ModuleList(), nn.ModuleList()
+        for _, policy in config.other_policies:
+            self.other_policies.append(HeadModules())
+            add_policy(self._last(self.other_policies), policy, config, batch_norm=batch_norm)
+        for _, value in config.other_values:
+            self.other_values.append(HeadModules())
+            add_value(self._last(self.other_values), value, config, batch_norm=batch_norm)
         if seed is not None:
             self._initialise(seed)
 
     @property
     def residual_blocks(self) -> list[ResidualBlock]:
         """The blocks of the tower in forward order."""
-        return [cast(ResidualBlock, getattr(self, f"block{i}")) for i in range(1, self.config.blocks + 1)]
+        blocks = 0 if self.config.tower is None else self.config.tower.blocks
+        return [cast(ResidualBlock, getattr(self, f"block{i}")) for i in range(1, blocks + 1)]
+
+    @property
+    def body_encoders(self) -> list[EncoderLayer]:
+        """The encoders of the body in forward order."""
+        return self.encoders("encoder", 0 if self.config.attention is None else len(self.config.attention.encoders))
+
+    @property
+    def policy_encoders(self) -> list[EncoderLayer]:
+        """The encoders of the policy head in use, in forward order."""
+        head = self.config.policy
+        return self.encoders("policy_encoder", len(head.encoders) if isinstance(head, AttentionPolicy) else 0)
+
+    def embedding_of_policy(self) -> nn.Linear:
+        """Give the first layer of an attention policy: its own, or the one that several heads share."""
+        head = self.config.policy
+        assert isinstance(head, AttentionPolicy)
+        return self.policy_embedding if head.own_embedding else self.shared_policy_embedding
 
     def forward(self, planes: Tensor, edit: Edits | None = None) -> NetworkOutput:
         """Evaluate positions.
@@ -277,9 +163,8 @@ class ResidualNetwork(nn.Module):
             edit: as for `forward`; an edited layer is given as the network goes on with it.
 
         Returns:
-            ``(output, outputs of the chosen layers)``, in the order of `layers`: [n, channels, 8, 8] for the tower and
-            for convolutions of the heads; [n, units] for dense layers, the policy (1858 logits), the value and the
-            plies left ([n, 1]).
+            ``(output, outputs of the chosen layers)``, in the order of `layers`: [n, channels, 8, 8] for what lies on
+            squares; [n, units] for dense layers, the policy (1858 logits), the value and the plies left ([n, 1]).
 
         Raises:
             ValueError: as for `forward`, and for a name in `layers` that is not a layer.
@@ -296,12 +181,10 @@ class ResidualNetwork(nn.Module):
         self.check_layers(layers)
         state = _Pass(None, frozenset(layers))
         body = self._body(planes, state)
-        if not state.wanted.isdisjoint(_POLICY):
-            self._policy(body, state)
-        if not state.wanted.isdisjoint(_VALUE):
-            self._value(body, state)
-        if not state.wanted.isdisjoint(_MOVES_LEFT):
-            self._moves_left(body, state)
+        heads = {"policy": self._policy, "value": self._value, "moves_left": self._moves_left}
+        for name, head in heads.items():
+            if any(layer.startswith(name) for layer in layers):
+                head(body, state)
         return {name: state.taken[name] for name in layers}
 
     def check_layers(self, names: Iterable[str]) -> None:
@@ -310,81 +193,181 @@ class ResidualNetwork(nn.Module):
             if name not in self.layer_names:
                 raise ValueError(f"There is no layer {name!r}; the layers are {', '.join(self.layer_names)}.")
 
-    def folded(self) -> ResidualNetwork:
+    def folded(self) -> Network:
         """Give a new network, in evaluation mode, that equals this one and has no batch normalisation.
 
         Its weights are copies, on the same device and of the same type; they take no gradients.
         """
-        plain = ResidualNetwork(self.config, batch_norm=False, seed=None)
-        parameter = next(self.parameters())
-        plain.to(device=parameter.device, dtype=parameter.dtype)
+        plain = Network(self.config, batch_norm=False, seed=None)
         sources = dict(self.named_modules())
-        with torch.no_grad():
-            for name, module in plain.named_modules():
-                source = sources[name]
-                if isinstance(module, Convolution):
-                    weight, bias = cast(Convolution, source).folded_weights()
-                    assert module.conv.bias is not None
-                    module.conv.weight.copy_(weight)
-                    module.conv.bias.copy_(bias)
-                elif isinstance(module, nn.Linear) or module is plain.policy:
-                    module.load_state_dict(copy.copy(source.state_dict()))
-        return plain.requires_grad_(False).eval()
+        for name, module in plain.named_modules():
+            source = sources[name]
+            if isinstance(module, Convolution):
+                weight, bias = cast(Convolution, source).folded_weights()
+                set_tensor(module.conv, "weight", weight)
+                set_tensor(module.conv, "bias", bias)
+            elif not _in_convolution(name, sources):
+                for key, tensor in source.named_parameters(recurse=False):
+                    set_tensor(module, key, tensor.detach().clone())
+                for key, tensor in source.named_buffers(recurse=False):
+                    module.register_buffer(key, tensor, persistent=False)
+        return plain.eval()
+
+    def with_heads(self, policy: str | None = None, value: str | None = None) -> Network:
+        """Give a network with other heads in use; its weights are this one's, not copies.
+
+        Args:
+            policy: the name of a policy head; None keeps the one in use.
+            value: the name of a value head; None keeps the one in use.
+
+        Raises:
+            ValueError: there is no such head.
+        """
+        config = self.config
+        policies = _exchanged(config.policy_name, config.policy, config.other_policies, policy, "policy")
+        values = _exchanged(config.value_name, config.value, config.other_values, value, "value")
+        chosen = replace(
+            config,
+            policy_name=policies[0][0], policy=cast(PolicyHead, policies[0][1]), other_policies=policies[1:],
+            value_name=values[0][0], value=cast(ValueHead, values[0][1]), other_values=values[1:],
+        )  # fmt: skip
+        other = Network(chosen, self.batch_norm, seed=None)
+        for name, child in self.named_children():
+            if not name.startswith(("policy", "value", "other_")):
+                other.add_module(name, child)
+        for kind, names in (("policy", config.policy_names), ("value", config.value_names)):
+            others = "other_policies" if kind == "policy" else "other_values"
+            containers = dict(zip(names, [self, *getattr(self, others)], strict=True))
+            new_names = chosen.policy_names if kind == "policy" else chosen.value_names
+            for name, target in zip(new_names, [other, *getattr(other, others)], strict=True):
+                for child_name, child in containers[name].named_children():
+                    if child_name.startswith(kind):
+                        target.add_module(child_name, child)
+        return other.train(self.training)
 
     def _body(self, planes: Tensor, state: _Pass) -> Tensor:
-        x = state.at("input", self._activation(self.input(planes)))
-        for i, block in enumerate(self.residual_blocks, start=1):
-            x = state.at(f"block{i}", block(x))
-        return x
+        """What the heads read: [n, channels, 8, 8] from a tower, tokens [n, 64, channels] from an attention body."""
+        x = planes
+        if self.config.tower is not None:
+            x = state.at("input", self._activation(self.input(planes)))
+            for i, block in enumerate(self.residual_blocks, start=1):
+                x = state.at(f"block{i}", block(x))
+        if self.config.attention is None:
+            return x
+        tokens = state.on_squares("embedding", self.embedding(_tokens(x)))
+        return self._encoded(tokens, "encoder", self.body_encoders, state)
+
+    def _encoded(self, tokens: Tensor, name: str, encoders: list[EncoderLayer], state: _Pass) -> Tensor:
+        shared = self.smolgen_weights if self.config.generated else None
+        for i, encoder in enumerate(encoders, start=1):
+            tokens = state.on_squares(f"{name}{i}_attention", encoder.attention(tokens, shared))
+            tokens = state.on_squares(f"{name}{i}", encoder.feed_forward(tokens))
+        return tokens
 
     def _outputs(self, planes: Tensor, state: _Pass) -> NetworkOutput:
         body = self._body(planes, state)
         policy = self._policy(body, state)
         value = self._value(body, state)
-        return NetworkOutput(policy, value, self._moves_left(body, state) if self.config.moves_left else None)
+        return NetworkOutput(policy, value, self._moves_left(body, state)[:, 0] if self.config.moves_left else None)
 
     def _policy(self, body: Tensor, state: _Pass) -> Tensor:
-        hidden = state.at("policy_hidden", self._activation(self.policy_hidden(body)))
-        if self.config.policy == "convolution":
-            # Square by square: with the channels innermost, as they are in agents, this copies nothing.
-            planes = self.policy(hidden).permute(0, 2, 3, 1)
-            logits = planes.flatten(1).index_select(1, self._policy_index)
+        head = self.config.policy
+        if isinstance(head, AttentionPolicy):
+            logits = self._attention_policy(body if self.config.attention else _tokens(body), state)
         else:
-            logits = self.policy(hidden.flatten(1))
+            hidden = state.at("policy_hidden", self._activation(self.policy_hidden(body)))
+            if isinstance(head, ConvolutionPolicy):
+                logits = self.policy(hidden).permute(0, 2, 3, 1).flatten(1).index_select(1, self._policy_index)
+            else:
+                logits = self.policy(hidden.flatten(1))
         return state.at("policy", logits)
 
+    def _attention_policy(self, tokens: Tensor, state: _Pass) -> Tensor:
+        activation = activation_called(self.config.policy_activation)
+        x = state.on_squares("policy_embedding", activation(self.embedding_of_policy()(tokens)))
+        x = self._encoded(x, "policy_encoder", self.policy_encoders, state)
+        query = state.on_squares("policy_query", self.policy_query(x))
+        key = state.on_squares("policy_key", self.policy_key(x))
+        return attention_policy_logits(query, key, self.policy_promotion, self._policy_index)
+
     def _value(self, body: Tensor, state: _Pass) -> Tensor:
-        planes = state.at("value_conv", self._activation(self.value_conv(body)))
-        hidden = state.at("value_hidden", self._activation(self.value_hidden(planes.flatten(1))))
-        value = self.value(hidden)
-        return state.at("value", value if self.config.value == "wdl" else torch.tanh(value))
+        value = self.value(self._hidden("value", body, state))
+        return state.at("value", torch.tanh(value) if self.config.value.scalar else value)
 
     def _moves_left(self, body: Tensor, state: _Pass) -> Tensor:
-        planes = state.at("moves_left_conv", self._activation(self.moves_left_conv(body)))
-        hidden = state.at("moves_left_hidden", self._activation(self.moves_left_hidden(planes.flatten(1))))
-        return state.at("moves_left", functional.relu(self.moves_left(hidden)))[:, 0]
+        return state.at("moves_left", functional.relu(self.moves_left(self._hidden("moves_left", body, state))))
+
+    def _hidden(self, head: str, body: Tensor, state: _Pass) -> Tensor:
+        """The planes and the hidden layer of a head."""
+        if self.config.attention is None:
+            conv = self.get_submodule(f"{head}_conv")
+            planes = state.at(f"{head}_conv", self._activation(conv(body)))
+        else:
+            embedding = self.get_submodule(f"{head}_embedding")
+            planes = state.on_squares(f"{head}_embedding", self._activation(embedding(body)))
+        return state.at(f"{head}_hidden", self._activation(self.get_submodule(f"{head}_hidden")(planes.flatten(1))))
 
     def _initialise(self, seed: int) -> None:
         """Set first weights: variance-keeping (He et al. 2015), small in the last layers so that nothing is claimed."""
         generator = torch.Generator().manual_seed(seed)
         for module in self.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                set_tensor(module, name, torch.zeros(parameter.shape)).requires_grad_()
+            for name, buffer in list(module.named_buffers(recurse=False)):
+                if buffer.device.type == "meta":  # the statistics of batch normalisation
+                    start = torch.ones if name == "running_var" else torch.zeros
+                    module.register_buffer(name, start(buffer.shape, dtype=buffer.dtype))
             if isinstance(module, nn.Conv2d | nn.Linear):
-                fan_in = module.weight[0].numel()
-                nn.init.normal_(module.weight, std=math.sqrt(2 / fan_in), generator=generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+                nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[0].numel()), generator=generator)
+            elif isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+                nn.init.ones_(module.weight)
+            elif isinstance(module, Embedding) and module.multiply is not None:
+                nn.init.ones_(module.multiply)
         with torch.no_grad():
             for block in self.residual_blocks:
                 # Without normalisation each block would double the variance of the tower.
                 if block.conv2.norm is None:
-                    block.conv2.conv.weight.mul_(1 / math.sqrt(self.config.blocks))
+                    block.conv2.conv.weight.mul_(1 / math.sqrt(len(self.residual_blocks)))
                 if block.se is not None:
                     block.se.expand.weight.mul_(_INITIAL_OUTPUT_SCALE)
-            outputs = [self.policy, self.value, *([self.moves_left] if self.config.moves_left else [])]
-            for output in outputs:
+            attention = isinstance(self.config.policy, AttentionPolicy)
+            outputs = [self.policy_query if attention else self.policy, self.value]
+            for output in [*outputs, *([self.moves_left] if self.config.moves_left else [])]:
                 output.weight.mul_(_INITIAL_OUTPUT_SCALE)
             if self.config.moves_left:
                 self.moves_left.bias.fill_(_INITIAL_MOVES_LEFT)
+
+    @staticmethod
+    def _last(containers: nn.ModuleList) -> HeadModules:
+        return cast(HeadModules, containers[-1])
+
+
+def set_tensor(module: nn.Module, name: str, tensor: Tensor) -> nn.Parameter:
+    """Make a tensor, which is kept and not copied, a parameter of a module; it takes no gradients."""
+    parameter = nn.Parameter(tensor, requires_grad=False)
+    module.register_parameter(name, parameter)
+    return parameter
+
+
+def _in_convolution(name: str, modules: Mapping[str, nn.Module]) -> bool:
+    return isinstance(modules.get(name.rpartition(".")[0]), Convolution)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """[n, channels, 8, 8] as [n, 64, channels]."""
+    return x.flatten(2).transpose(1, 2)
+
+
+_Named: TypeAlias = tuple[str, PolicyHead | ValueHead]
+
+
+def _exchanged(name: str, head: object, others: Iterable[tuple[str, object]], wanted: str | None, kind: str) -> tuple:
+    """All heads of a kind by name, the wanted one first."""
+    heads = {name: head, **dict(others)}
+    wanted = name if wanted is None else wanted
+    if wanted not in heads:
+        raise ValueError(f"There is no {kind} head {wanted!r}; there is {', '.join(map(repr, heads))}.")
+    return ((wanted, heads.pop(wanted)), *heads.items())
 
 
 class _Pass:
@@ -405,6 +388,12 @@ class _Pass:
             self.taken[name] = x
         return x
 
+    def on_squares(self, name: str, tokens: Tensor) -> Tensor:
+        """The same for a layer that gives tokens [n, 64, channels], seen as [n, channels, 8, 8]."""
+        if name not in self.wanted and (self.edit is None or name not in self.edit):
+            return tokens
+        return _tokens(self.at(name, tokens.transpose(1, 2).unflatten(2, (8, 8))))
+
 
 def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Give what an edit makes of the output `x` of the layer `name`; ValueError if that has another shape."""
@@ -412,19 +401,3 @@ def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     if y.shape != x.shape:
         raise ValueError(f"The edit of layer {name!r} made {list(y.shape)} of {list(x.shape)}.")
     return y
-
-
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    return functional.relu_ if name == "relu" else functional.mish
-
-
-# Made on no device first: torch's own first weights would cost time and draw from the global random state.
-
-
-def _conv2d(channels_in: int, channels_out: int, kernel: int, *, bias: bool) -> nn.Conv2d:
-    made = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=bias, device="meta")
-    return made.to_empty(device="cpu")
-
-
-def _linear(units_in: int, units_out: int) -> nn.Linear:
-    return nn.Linear(units_in, units_out, device="meta").to_empty(device="cpu")

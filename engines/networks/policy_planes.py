@@ -1,8 +1,8 @@
-"""Where each of the 1,858 moves lies in the planes that a convolutional policy head produces.
+"""Where each of the 1,858 moves lies in what the policy heads produce.
 
-Such a head gives planes of 8 × 8 squares of origin, one plane a kind of step: 56 for the eight compass directions,
-clockwise from north, with one to seven squares each; eight for the knight; and nine for promotions by file step and
-piece.
+A convolutional head gives planes of 8 × 8 squares of origin, one plane a kind of step: 56 for the eight compass
+directions, clockwise from north, with one to seven squares each; eight for the knight; and nine for promotions by file
+step and piece.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from engines.chess.moves import POLICY_MOVES
 
-__all__ = ["CONVOLUTION_POLICY_INDEX", "CONVOLUTION_POLICY_PLANES", "STORED_POLICY_PLANES"]
+__all__ = [
+    "ATTENTION_POLICY_INDEX",
+    "CONVOLUTION_POLICY_INDEX",
+    "CONVOLUTION_POLICY_PLANES",
+    "STORED_POLICY_PLANES",
+]
 
 CONVOLUTION_POLICY_PLANES: Final = 73
 """Planes that carry moves."""
@@ -42,3 +47,20 @@ def _place(uci: str) -> int:
 
 CONVOLUTION_POLICY_INDEX: Final[NDArray[np.int64]] = np.array([_place(uci) for uci in POLICY_MOVES], dtype=np.int64)
 """int64 [1858]: plane × 64 + square of origin (a1 = 0 … h8 = 63, mover's view) of each move of the policy."""
+
+
+def _place_by_attention(uci: str) -> int:
+    move = chess.Move.from_uci(uci)
+    if move.promotion is None:
+        return move.from_square * 64 + move.to_square
+    files = 3 * (8 * chess.square_file(move.from_square) + chess.square_file(move.to_square))
+    return 64 * 64 + files + _ATTENTION_PROMOTIONS.index(move.promotion)
+
+
+_ATTENTION_PROMOTIONS: Final = (chess.QUEEN, chess.ROOK, chess.BISHOP)
+
+ATTENTION_POLICY_INDEX: Final[NDArray[np.int64]] = np.array(
+    [_place_by_attention(uci) for uci in POLICY_MOVES], dtype=np.int64
+)
+"""int64 [1858]: where each move lies in the output of an attention policy: from · 64 + to, and behind all of those
+(file from · 8 + file to) · 3 + piece for promotions to a queen, rook or bishop."""

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from engines.chess.encoding import INPUT_PLANES, unpack_planes
-from engines.networks.architecture import Edits, ResidualNetwork
+from engines.networks.architecture import Edits, Network
+from engines.networks.config import SQUARES, AttentionPolicy, ConvolutionPolicy, NetworkConfig
 from engines.networks.cuda_graphs import GraphRunner
 from engines.networks.outputs import Outputs
 
@@ -42,14 +43,12 @@ class TorchNetwork:
             2 GiB and 4,096 on a GPU.
     """
 
-    def __init__(self, network: ResidualNetwork) -> None:
-        weight = network.input.conv.weight
+    def __init__(self, network: Network) -> None:
+        weight = network.value.weight
         self._network = network
         self._device, self._dtype = weight.device, weight.dtype
         kind = "cpu" if self._device.type == "cpu" else "cuda"
-        # The planes; a block's input and output, and what lies between its convolutions; the policy.
-        channels = INPUT_PLANES + 4 * network.config.filters + network.config.policy_planes
-        fitting = _MEMORY[kind] // (64 * channels * weight.itemsize)
+        fitting = _MEMORY[kind] // (64 * _widest(network.config) * weight.itemsize)
         self.positions_at_once = min(_LARGEST_BATCH[kind], 1 << max(fitting, BATCH_MULTIPLE).bit_length() - 1)
         self._graphs = GraphRunner(self._on_device, self._device) if self._device.type == "cuda" else None
 
@@ -57,7 +56,7 @@ class TorchNetwork:
         self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None = None, threads: int = 1
     ) -> tuple[Outputs, bool]:
         """As `CompiledNetwork.evaluate`; torch has its own threads, so `threads` does nothing."""
-        moves_left = self._network.config.moves_left
+        moves_left = self._network.config.moves_left is not None
         outputs = Outputs.room_for(len(masks), moves_left)
         with _inference():
             for rows in self._rows(len(masks)):
@@ -111,6 +110,20 @@ class TorchNetwork:
             return _unpacked(bits, torch.from_numpy(values).to(self._device, self._dtype))
         channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
         return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(self._dtype)
+
+
+def _widest(config: NetworkConfig) -> int:
+    """Numbers a square that are in memory at once: the planes, and the largest of the layers with what it reads."""
+    widest = [4 * config.channels]
+    if isinstance(config.policy, ConvolutionPolicy):
+        widest.append(config.channels + config.policy.planes)
+    encoders = config.attention.encoders if config.attention is not None else ()
+    if isinstance(config.policy, AttentionPolicy):
+        encoders += config.policy.encoders
+    for encoder in encoders:
+        widest.append(config.channels + 4 * encoder.width + 2 * SQUARES * encoder.heads)
+        widest.append(2 * config.channels + encoder.hidden)
+    return INPUT_PLANES + max(widest)
 
 
 @contextmanager

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.networks import Agent, NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+from engines.networks import (
+    Agent,
+    MovesLeftHead,
+    Network,
+    NetworkConfig,
+    NetworkInfo,
+    Tower,
+    ValueHead,
+    write_network,
+)
 from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign
 from engines.selfplay.games import GameRecord, GamesAtOnce
@@ -41,14 +50,9 @@ def network_config(campaign: Campaign) -> NetworkConfig:
     """The network that the campaign trains: convolution policy, win–draw–loss value, plies-left head."""
     size = campaign.network
     return NetworkConfig(
-        filters=size.filters,
-        blocks=size.blocks,
-        se_channels=size.se_channels,
-        value_planes=8,
-        value_hidden=64,
-        moves_left=True,
-        moves_left_planes=4,
-        moves_left_hidden=32,
+        Tower(size.filters, size.blocks, size.se_channels),
+        value=ValueHead(planes=8, hidden=64),
+        moves_left=MovesLeftHead(planes=4, hidden=32),
     )
 
 
@@ -58,7 +62,7 @@ class _Run:
     def __init__(self, campaign: Campaign, folder: Path, device: str, report: Report) -> None:
         self.campaign, self.folder, self.report = campaign, folder, report
         self.learner = Learner(
-            ResidualNetwork(network_config(campaign), batch_norm=True, seed=campaign.seed),
+            Network(network_config(campaign), batch_norm=True, seed=campaign.seed),
             weight_decay=campaign.weight_decay,
             average_decay=campaign.average_decay,
             warm_up_steps=campaign.warm_up_steps,

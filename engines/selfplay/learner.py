@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.chess.encoding import unpack_planes
-from engines.networks.architecture import ResidualNetwork
+from engines.networks.architecture import Network
 from engines.selfplay.replay import Batch
 
 _MOVES_LEFT_SCALE = 20.0  # plies; keeps that loss of the order of the others
@@ -33,7 +33,7 @@ class Learner:
 
     def __init__(
         self,
-        network: ResidualNetwork,
+        network: Network,
         *,
         weight_decay: float,
         average_decay: float,
@@ -91,7 +91,7 @@ class Learner:
             else:
                 averaged.copy_(current)
 
-    def playing_network(self) -> ResidualNetwork:
+    def playing_network(self) -> Network:
         """The averaged weights with batch normalisation folded in: what plays and what is written to files."""
         return self.average.folded()
 

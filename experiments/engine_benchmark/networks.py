@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess import pack_boards, unpack_planes
-from engines.networks import Agent, NetworkConfig, ResidualNetwork, load_agent, shipped_agents
+from engines.networks import Agent, Network, NetworkConfig, Tower, load_agent, shipped_agents
 from experiments.engine_benchmark.measuring import Case, Section, taking_turns
 from experiments.peers.network_runtimes import Runtime, installed_runtimes
 
@@ -26,7 +26,7 @@ def make_agent(path_or_name: str | None, dtype: str) -> Agent:
     the Maia networks, with random weights."""
     if path_or_name is not None:
         return load_agent(path_or_name, dtype=dtype)
-    return Agent(ResidualNetwork(NetworkConfig(filters=64, blocks=6, se_channels=8)), RANDOM, dtype=dtype)
+    return Agent(Network(NetworkConfig(Tower(64, blocks=6, se_channels=8))), RANDOM, dtype=dtype)
 
 
 def ours(dtype: str) -> str:

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from conceptmine.pipeline import MiningSettings, checked_settings, mine
-from engines.networks import NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+from engines.networks import Network, NetworkConfig, NetworkInfo, Tower, ValueHead, write_network
 
-_SHAPE = NetworkConfig(filters=8, blocks=1, se_channels=4, value_planes=4, value_hidden=16)
+_SHAPE = NetworkConfig(Tower(8, blocks=1, se_channels=4), value=ValueHead(4, 16))
 # A network fresh from its seed finds all moves alike; with louder heads its searches go deep enough for lines.
 _POLICY_LOUDNESS, _VALUE_LOUDNESS = 300.0, 10.0
 
 
-def _network(seed: int, *, astray: float = 0.0) -> ResidualNetwork:
+def _network(seed: int, *, astray: float = 0.0) -> Network:
     """The network of a seed; ``astray`` adds that share of noise, for one that mostly agrees with it."""
-    network = ResidualNetwork(_SHAPE, seed=seed).eval()
+    network = Network(_SHAPE, seed=seed).eval()
     generator = torch.Generator().manual_seed(100 + seed)
     with torch.no_grad():
         for tensor in network.parameters():

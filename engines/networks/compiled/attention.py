@@ -39,8 +39,8 @@ from engines.networks.compiled.products import (
 
 __all__ = ["PAIRS", "PROMOTIONS", "attention", "pairs", "promotions"]
 
-_SQUARES: Final = np.int64(64)
-PAIRS: Final = _SQUARES * _SQUARES
+_SQUARES: Final = np.int64(64)  # numpy's, as `products` explains
+PAIRS: Final = 64 * 64
 PROMOTIONS: Final = 8 * 8 * 3
 """Logits of promotions: file from, file to, and queen, rook or bishop."""
 
@@ -103,11 +103,11 @@ def attention(memory, source, bias, target, heads, depth, columns, scale, weight
         _turned(memory, query, step, depth, work)
         matrix_product(
             memory, query + row, step, ROWS * step, step, ADJACENT, memory, work, _SQUARES, weights, NO_BIAS,
-            memory, scores, _SQUARES, ROWS * _SQUARES, PAIRS, depth, _SQUARES, _ACROSS, _GROUPS, ONE_BLOCK, _LOWEST,
+            memory, scores, _SQUARES, ROWS * _SQUARES, depth, depth, _SQUARES, _ACROSS, _GROUPS, ONE_BLOCK, _LOWEST,
         )  # fmt: skip
         _softmax(memory, scores, bias + head * PAIRS if bias >= 0 else bias, scale)
         matrix_product(
-            memory, scores, ADJACENT, _FOUR, PAIRS, _SQUARES, memory, query + 2 * row, step, weights, NO_BIAS,
+            memory, scores, ADJACENT, _FOUR, _SQUARES, _SQUARES, memory, query + 2 * row, step, weights, NO_BIAS,
             memory, target + head * columns, row, ROWS * row, row, _SQUARES, columns, width, _GROUPS, ONE_BLOCK,
             _LOWEST,
         )  # fmt: skip
@@ -123,7 +123,7 @@ def pairs(memory, query, key, depth, target, scale, weights, work):
     _turned(memory, key, depth, depth, work)
     matrix_product(
         memory, query, depth, ROWS * depth, depth, ADJACENT, memory, work, _SQUARES, weights, NO_BIAS,
-        memory, target, _SQUARES, ROWS * _SQUARES, PAIRS, depth, _SQUARES, _ACROSS, _GROUPS, ONE_BLOCK, _LOWEST,
+        memory, target, _SQUARES, ROWS * _SQUARES, depth, depth, _SQUARES, _ACROSS, _GROUPS, ONE_BLOCK, _LOWEST,
     )  # fmt: skip
     factor = splat(scale)
     for place in range(target, target + PAIRS, WIDTH):

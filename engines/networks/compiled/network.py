@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.networks.architecture import Edits, ResidualNetwork, edited
+from engines.networks.architecture import Edits, Network, edited
 from engines.networks.compiled.interpreter import BLOCK, run, scratch_size
 from engines.networks.compiled.operations import Program, aligned_zeros
 from engines.networks.compiled.parallel import shares, together
@@ -43,14 +43,14 @@ class CompiledNetwork:
         multiplications: a position's multiplications, in convolutions and dense layers.
     """
 
-    def __init__(self, network: ResidualNetwork) -> None:
+    def __init__(self, network: Network) -> None:
         program = program_of(network)
         self.finite = bool(np.isfinite(program.weights).all())
         self.positions_at_once = max(ROWS, STATE_BYTES // (4 * program.per_position) // ROWS * ROWS)
         self.multiplications = program.multiplications
         self._program = program
         self._scratch = scratch_size(program.channels, program.head_channels)
-        self._moves_left = network.config.moves_left
+        self._moves_left = network.config.moves_left is not None
         self._memories: list[NDArray[np.float32]] = []
 
     def evaluate(

@@ -27,19 +27,20 @@ __all__ = ["Activation", "activate", "exponential", "sigmoid"]
 
 
 class Activation(IntEnum):
-    """An activation function that is an operation of its own; relu is a part of the operation before."""
+    """An activation function; relu is often part of the operation before."""
 
-    MISH = 0
-    SWISH = 1
+    RELU = 0
+    MISH = 1
+    SWISH = 2
     """x · sigmoid(x)."""
-    RELU2 = 2
+    RELU2 = 3
     """The square of relu."""
-    SELU = 3
-    TANH = 4
-    SIGMOID = 5
+    SELU = 4
+    TANH = 5
+    SIGMOID = 6
 
 
-_IS_MISH, _IS_SWISH, _IS_RELU2, _IS_SELU, _IS_TANH, _IS_SIGMOID = (int(activation) for activation in Activation)
+_IS_RELU, _IS_MISH, _IS_SWISH, _IS_RELU2, _IS_SELU, _IS_TANH, _IS_SIGMOID = map(int, Activation)
 
 # exp(x) = 2ⁿ · exp(r), n the whole number nearest to x / ln 2 and |r| ≤ ln 2 / 2. ln 2 is subtracted in two parts, the
 # first so short that n times it is exact. Adding 1.5 · 2²³ rounds to a whole number.
@@ -114,6 +115,8 @@ def activate(numbers, start, size, function):
             x = _mish(x)
         elif function == _IS_SWISH:
             x = multiply(x, sigmoid(x))
+        elif function == _IS_RELU:
+            x = higher(splat(_ZERO), x)
         elif function == _IS_RELU2:
             x = higher(splat(_ZERO), x)
             x = multiply(x, x)

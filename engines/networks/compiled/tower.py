@@ -5,17 +5,31 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from engines.networks.architecture import Convolution, ResidualBlock
+from engines.networks.architecture import Network
 from engines.networks.compiled.first_layer import first_layer_weights
 from engines.networks.compiled.operations import NOWHERE, Operation, Place
 from engines.networks.compiled.products import WIDEST
 from engines.networks.compiled.winograd import BOARD, TILES, TRANSFORMED, filters_transformed
 from engines.networks.compiled.writer import Writer, filled_up, numbers_of
+from engines.networks.modules.residual import Convolution, ResidualBlock
 
-__all__ = ["convolution", "first_layer", "pointwise", "residual_block", "tokens_of"]
+__all__ = ["convolution", "pointwise", "residual_tower", "tokens_of"]
 
 
-def first_layer(writer: Writer, module: Convolution, to: Place, activation: str) -> None:
+def residual_tower(writer: Writer, network: Network) -> Place:
+    """A residual tower, layer by layer; gives its board."""
+    config = network.config
+    assert config.tower is not None
+    body, inner = writer.board(config.tower.filters), writer.board(config.tower.filters)
+    _first_layer(writer, network.input, body, config.activation)
+    writer.end("input", body)
+    for i, block in enumerate(network.residual_blocks, start=1):
+        _residual_block(writer, block, body, inner, config.activation)
+        writer.end(f"block{i}", body)
+    return body
+
+
+def _first_layer(writer: Writer, module: Convolution, to: Place, activation: str) -> None:
     """The first convolution, from packed planes."""
     assert module.conv.bias is not None
     weights = writer.put(first_layer_weights(filled_up(numbers_of(module.conv.weight), 0)))
@@ -45,7 +59,7 @@ def convolution(
     writer.activation(activation, to.start, BOARD * columns)
 
 
-def residual_block(writer: Writer, block: ResidualBlock, body: Place, inner: Place, activation: str) -> None:
+def _residual_block(writer: Writer, block: ResidualBlock, body: Place, inner: Place, activation: str) -> None:
     """Two convolutions, squeeze-and-excitation if there is any, and the skip connection."""
     convolution(writer, block.conv1.conv, body, inner, activation)
     if block.se is None:

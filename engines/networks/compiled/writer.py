@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engines.networks.compiled.lanes import WIDTH
 from engines.networks.compiled.nonlinear import Activation
-from engines.networks.compiled.operations import NOWHERE, Layer, Operation, Place, Program, aligned_zeros
+from engines.networks.compiled.operations import FIELDS, NOWHERE, Layer, Operation, Place, Program, aligned_zeros
 from engines.networks.compiled.products import NO_BIAS, WIDEST, WIDEST_OF_TWO, panel_width, panels
 from engines.networks.compiled.winograd import BOARD, EDGE
 
@@ -21,6 +21,8 @@ SQUARES: Final = 64
 Weights = tuple[int, int]
 """Where the panels of a matrix begin, and how many vectors wide they are."""
 
+# Shared rooms are given out as if they lay this far behind the state, each as far behind the one before.
+_FAR: Final = 1 << 40
 _ACTIVATIONS: Final = {activation.name.lower(): activation for activation in Activation}
 
 
@@ -36,6 +38,7 @@ class Writer:
         self._size = 0
         self._layers: dict[str, Layer] = {}
         self._room = 0
+        self._shared: dict[str, int] = {}
         self._channels = self._head_channels = 0
         self._multiplications = 0
         no_bias = self.put(np.zeros(WIDEST * WIDTH))
@@ -45,8 +48,12 @@ class Writer:
         """Everything written. A row of the state is an odd number of cache lines: rows then begin in different sets."""
         weights = aligned_zeros(self._size)
         np.concatenate(self._weights, out=weights)
+        rows = np.array(self._rows, dtype=np.int64)
+        places = rows[:, FIELDS.index("source") : FIELDS.index("other") + 1]
+        shared = np.array([0, *map(self.room, self._shared.values())])
+        places[...] = np.where(places < 0, places, shared[places // _FAR] + places % _FAR)
         return Program(
-            np.array(self._rows, dtype=np.int64), weights, moves.astype(np.int64), self._layers,
+            rows, weights, moves.astype(np.int64), self._layers,
             self._room + WIDTH * (1 - self._room // WIDTH % 2), self._channels, self._head_channels,
             self._multiplications,
         )  # fmt: skip
@@ -57,14 +64,20 @@ class Writer:
         self._room += filled(numbers)
         return start
 
+    def shared(self, name: str, numbers: int) -> int:
+        """Take room that others of the same name take as well: all that lies there is soon used up."""
+        self._shared[name] = max(numbers, self._shared.get(name, 0))
+        return _FAR * (1 + list(self._shared).index(name))
+
     def board(self, channels: int) -> Place:
         """Take room for a board."""
         return Place(self.room(BOARD * filled(channels)), (EDGE, EDGE, filled(channels)), channels)
 
-    def tokens(self, channels: int, start: int | None = None) -> Place:
-        """Take room for tokens, if it is not already there from `start` on."""
+    def tokens(self, channels: int, shared: str | None = None) -> Place:
+        """Take room for tokens, shared if it has a name."""
         columns = filled(channels)
-        return Place(self.room(SQUARES * columns) if start is None else start, (8, 8, columns), channels)
+        size = SQUARES * columns
+        return Place(self.room(size) if shared is None else self.shared(shared, size), (8, 8, columns), channels)
 
     def units(self, count: int) -> Place:
         """Take room for units."""
@@ -115,10 +128,34 @@ class Writer:
         self._channels = max(self._channels, channels)
         self._head_channels = max(self._head_channels, head_channels)
 
-    def activation(self, name: str, target: int, columns: int) -> None:
-        """An activation function, unless there is none or it is part of the operation before."""
-        if name not in ("relu", "none"):
+    def activation(self, name: str, target: int, columns: int, *, rectified: bool = True) -> None:
+        """An activation function, unless there is none or the operation before has `rectified` what it gave."""
+        if name != "none" and not (rectified and name == "relu"):
             self.row(Operation.ACTIVATION, target=target, columns=columns, kind=_ACTIVATIONS[name])
+
+    def norm(
+        self,
+        module: nn.LayerNorm,
+        source: int,
+        target: int,
+        rows: int,
+        *,
+        skip: int = NOWHERE,
+        scale: float = 1.0,
+        parts: int = 1,
+    ) -> None:
+        """A layer norm of rows, times `scale` and plus those at `skip` if there are any.
+
+        A row is `parts` equal runs of numbers, each filled up for itself.
+        """
+        count = module.weight.numel()
+        gain, offset, mask = (
+            filled_up(numbers.reshape(parts, -1), 1)
+            for numbers in (numbers_of(module.weight), numbers_of(module.bias), np.ones(count))
+        )
+        constants = np.array([scale, module.eps, 1 / count])
+        weights = self.put(np.concatenate([gain.ravel(), offset.ravel(), mask.ravel(), constants]))
+        self.row(Operation.NORM, source, target, skip, rows=rows, columns=gain.size, weights=weights)
 
     def product(
         self, source: int, target: int, weights: Weights, bias: int, shape: tuple[int, int, int], activation: str

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from conceptmine.activations import ActivationStore, capture
 from conceptmine.errors import InputError
 from engines.chess.encoding import pack_boards
+from engines.networks import Network, NetworkConfig, Tower, ValueHead
 from engines.networks.agent import Agent
-from engines.networks.architecture import NetworkConfig, ResidualNetwork
 
 WIDTHS = {"input": 6, "block1": 4, "a/b": 2}
 
@@ -257,7 +257,7 @@ def test_damaged_stores_are_refused(tmp_path: Path) -> None:
 def agent() -> Agent:
     """A small real network with random weights."""
     torch.manual_seed(0)
-    return Agent(ResidualNetwork(NetworkConfig(filters=8, blocks=2, value_planes=4, value_hidden=16)), "small")
+    return Agent(Network(NetworkConfig(Tower(8, blocks=2), value=ValueHead(4, 16))), "small")
 
 
 def test_a_real_networks_layers_are_flattened_channel_by_channel(agent: Agent, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_info(command: Callable[..., Any], agent: engines.Agent) -> None:
     assert facts["name"] == agent.name
     assert facts["sha256"] == agent.sha256
     assert tuple(facts["layers"]) == agent.layers
-    assert facts["architecture"]["filters"] == agent.config.filters
+    assert facts["architecture"]["tower"]["filters"] == agent.config.channels
     assert facts["parameters"] == sum(part.numel() for part in agent.network.parameters())
     assert agent.sha256[:8] in command("engine", "info", agent.path).out
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from conceptmine.contrast import ContrastRule, Lines, contrast_rows, examine_tree
+from engines.networks import Network, NetworkConfig, Tower, ValueHead
 from engines.networks.agent import Agent
-from engines.networks.architecture import NetworkConfig, ResidualNetwork
 from engines.search import Tree, search
 
 FENS = (chess.STARTING_FEN, "8/8/8/4k3/8/4K3/4P3/8 w - - 0 1", "8/5k2/8/8/8/2K5/2Q5/8 b - - 3 40")
@@ -18,7 +18,7 @@ FENS = (chess.STARTING_FEN, "8/8/8/4k3/8/4K3/4P3/8 w - - 0 1", "8/5k2/8/8/8/2K5/
 def trees() -> list[Tree]:
     """Searches with random weights, whose policy is sharpened so that the trees grow deep."""
     torch.manual_seed(0)
-    agent = Agent(ResidualNetwork(NetworkConfig(filters=8, blocks=1, value_planes=4, value_hidden=16)), "small")
+    agent = Agent(Network(NetworkConfig(Tower(8, blocks=1), value=ValueHead(4, 16))), "small")
     return search(agent, [chess.Board(fen) for fen in FENS], simulations=800, policy_temperature=0.005)
 
 

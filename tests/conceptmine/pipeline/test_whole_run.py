@@ -103,7 +103,7 @@ def test_vectors_stand_in_the_order_of_the_table(
     vectors = read_arrays(unbroken / "vectors.safetensors")
     assert set(vectors) == set(tiny_settings.layers)
     agent = load_agent(tiny_settings.agent)
-    width = {"block1": 64 * agent.config.filters, "policy_hidden": 64 * agent.config.filters}
+    width = {"block1": 64 * agent.config.channels, "policy_hidden": 64 * agent.config.channels}
     place: Counter[str] = Counter()
     for row in tables["concepts"]:
         vector = vectors[row["layer"]][place[row["layer"]]]

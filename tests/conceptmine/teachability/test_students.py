@@ -28,17 +28,26 @@ from conceptmine.teachability import (
     top_moves,
 )
 from engines.chess.moves import POLICY_MOVES, policy_index
-from engines.networks import Agent, NetworkConfig, NetworkInfo, ResidualNetwork, write_network
+from engines.networks import (
+    Agent,
+    ClassicalPolicy,
+    Network,
+    NetworkConfig,
+    NetworkInfo,
+    Tower,
+    ValueHead,
+    write_network,
+)
 
-CONFIG = NetworkConfig(filters=8, blocks=1, policy="classical", policy_planes=8, value_planes=2, value_hidden=8)
+CONFIG = NetworkConfig(Tower(8, blocks=1), policy=ClassicalPolicy(8), value=ValueHead(2, 8))
 PLANTED = POLICY_MOVES.index("b1c3")
 # A large step, because the planted concept is one number in the policy's last layer and the lessons are few.
 SETTINGS = TeachingSettings(epochs=4, learning_rate=2e-2, batch_size=16, draws=2000)
 
 
-def agent(seed: int, change: Callable[[ResidualNetwork], None] | None = None) -> Agent:
+def agent(seed: int, change: Callable[[Network], None] | None = None) -> Agent:
     """A tiny network with random weights, changed if asked for."""
-    network = ResidualNetwork(CONFIG, seed=seed)
+    network = Network(CONFIG, seed=seed)
     with torch.no_grad():
         assert isinstance(network.policy, torch.nn.Linear)
         network.policy.weight.mul_(20)  # first policies are near uniform; these are to have opinions
@@ -47,7 +56,7 @@ def agent(seed: int, change: Callable[[ResidualNetwork], None] | None = None) ->
     return Agent(network, f"tiny-{seed}")
 
 
-def plays_planted(network: ResidualNetwork) -> None:
+def plays_planted(network: Network) -> None:
     """The concept: whoever can play the queen's knight to c3 (as the side to move sees it) does so."""
     network.get_parameter("policy.bias")[PLANTED] += 12.0
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
-from engines.networks import NetworkConfig, ResidualNetwork
+from engines.networks import (
+    ClassicalPolicy,
+    ConvolutionPolicy,
+    MovesLeftHead,
+    Network,
+    NetworkConfig,
+    Tower,
+    ValueHead,
+)
 
 SMALL: dict[str, Any] = {
     "filters": 8,
@@ -20,6 +29,31 @@ SMALL: dict[str, Any] = {
 MOVES_LEFT: dict[str, Any] = {"moves_left": True, "moves_left_planes": 2, "moves_left_hidden": 8}
 
 
+def residual_config(
+    *,
+    filters: int,
+    blocks: int,
+    se_channels: int | tuple[int, ...] = 0,
+    policy: str = "convolution",
+    policy_planes: int = 80,
+    value: str = "wdl",
+    value_planes: int = 32,
+    value_hidden: int = 128,
+    moves_left: bool = False,
+    moves_left_planes: int = 8,
+    moves_left_hidden: int = 128,
+    **others: Any,
+) -> NetworkConfig:
+    """The shape of a residual network with the classical heads, all sizes side by side."""
+    return NetworkConfig(
+        Tower(filters, blocks, se_channels),
+        policy=ConvolutionPolicy(policy_planes) if policy == "convolution" else ClassicalPolicy(policy_planes),
+        value=ValueHead(value_planes, value_hidden, scalar=value == "scalar"),
+        moves_left=MovesLeftHead(moves_left_planes, moves_left_hidden) if moves_left else None,
+        **others,
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -28,23 +62,29 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def every_weight_matters(network: Network, seed: int = 1) -> Network:
+    """Give the network, in evaluation mode, other biases, norms and statistics, no two alike, and larger outputs."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+            if re.search(r"running_var$|norm\d?\.weight$|multiply$", name):
+                tensor.uniform_(0.5, 2.0, generator=generator)
+            elif name.endswith(("bias", "running_mean", "embedding.add")):
+                tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
+        outputs = [network.value]
+        outputs.append(network.policy_query if hasattr(network, "policy_query") else network.policy)
+        for output in outputs:
+            output.weight.mul_(10)
+    return network.eval()
+
+
 @pytest.fixture
-def make_network() -> Callable[..., ResidualNetwork]:
+def make_network() -> Callable[..., Network]:
     """Builds a small network; keywords replace parts of its shape; no two weights or statistics are the same."""
 
-    def make(*, batch_norm: bool = False, seed: int = 1, moves_left: bool = True, **shape: Any) -> ResidualNetwork:
-        config = NetworkConfig(**{**SMALL, **(MOVES_LEFT if moves_left else {}), **shape})
-        network = ResidualNetwork(config, batch_norm, seed=seed)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
-                if name.endswith(("running_var", "norm.weight")):
-                    tensor.uniform_(0.5, 2.0, generator=generator)
-                elif name.endswith(("bias", "running_mean")):
-                    tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
-            network.policy.weight.mul_(10)
-            network.value.weight.mul_(10)
-        return network.eval()
+    def make(*, batch_norm: bool = False, seed: int = 1, moves_left: bool = True, **shape: Any) -> Network:
+        config = residual_config(**{**SMALL, **(MOVES_LEFT if moves_left else {}), **shape})
+        return every_weight_matters(Network(config, batch_norm, seed=seed), seed)
 
     return make
 

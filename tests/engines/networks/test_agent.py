@@ -16,9 +16,9 @@ import torch
 import engines
 from engines.chess.encoding import pack_boards
 from engines.chess.moves import policy_index
-from engines.networks import Agent, NetworkFormatError, ResidualNetwork, load_agent, shipped_agents, write_network
+from engines.networks import Agent, Network, NetworkFormatError, load_agent, shipped_agents, write_network
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 MATED = "rnb1kbnr/pppp1ppp/8/4p3/6Pq/5P2/PPPPP2P/RNBQKBNR w KQkq - 1 3"
 
 
@@ -240,7 +240,7 @@ def test_a_name_that_is_neither_file_nor_agent(tmp_path: Path) -> None:
 def test_heads_that_a_file_does_not_have(make_network: Make, tmp_path: Path) -> None:
     path = tmp_path / "net.pb.gz"
     write_network(make_network(), path)
-    with pytest.raises(NetworkFormatError, match="no policy_head 'optimistic'; leave policy_head out"):
+    with pytest.raises(NetworkFormatError, match="There is no policy head 'optimistic'; there is 'vanilla'"):
         load_agent(path, policy_head="optimistic")
 
 

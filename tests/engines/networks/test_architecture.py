@@ -10,9 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.networks import NetworkConfig, ResidualNetwork
+from engines.networks import (
+    AttentionBody,
+    ClassicalPolicy,
+    ConvolutionPolicy,
+    Encoder,
+    MovesLeftHead,
+    Network,
+    NetworkConfig,
+    Tower,
+    ValueHead,
+)
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
+
+TOWER = Tower(8, blocks=2)
+ENCODER = Encoder(heads=2, width=8, hidden=12)
 SHAPES: list[dict[str, Any]] = [
     {},
     {"policy": "classical", "policy_planes": 6, "value": "scalar", "moves_left": False},
@@ -31,7 +44,7 @@ def test_output_shapes(make_network: Make, planes: Tensor, shape: dict[str, Any]
     network = make_network(**shape)
     output = network(planes)
     assert output.policy.shape == (5, 1858)
-    if network.config.value == "wdl":
+    if not network.config.value.scalar:
         assert output.value.shape == (5, 3)
     else:
         assert output.value.shape == (5, 1)
@@ -81,20 +94,20 @@ def test_what_layers_give_is_what_the_modules_work_out(
 
     expected = {"input": act(conv(network.input, planes))}
     x = expected["input"]
-    for i, hidden in enumerate(config.block_se_channels, start=1):
+    for i, hidden in enumerate(config.tower.block_se_channels, start=1):
         block = network.get_submodule(f"block{i}")
         y = conv(block.conv2, act(conv(block.conv1, x)))
         if hidden:
-            scale, shift = block.se.expand(act(block.se.squeeze(y.mean((2, 3))))).split(config.filters, dim=1)
+            scale, shift = block.se.expand(act(block.se.squeeze(y.mean((2, 3))))).split(config.channels, dim=1)
             y = torch.sigmoid(scale)[:, :, None, None] * y + shift[:, :, None, None]
         x = expected[f"block{i}"] = act(x + y)
     expected["policy_hidden"] = act(conv(network.policy_hidden, x))
-    if config.policy == "classical":
+    if isinstance(config.policy, ClassicalPolicy):
         expected["policy"] = network.policy(expected["policy_hidden"].flatten(1))
     expected["value_conv"] = act(conv(network.value_conv, x))
     expected["value_hidden"] = act(network.value_hidden(expected["value_conv"].flatten(1)))
     value = network.value(expected["value_hidden"])
-    expected["value"] = value if config.value == "wdl" else value.tanh()
+    expected["value"] = value.tanh() if config.value.scalar else value
     if config.moves_left:
         expected["moves_left_conv"] = act(conv(network.moves_left_conv, x))
         hidden_layer = act(network.moves_left_hidden(expected["moves_left_conv"].flatten(1)))
@@ -189,9 +202,9 @@ def test_folding_gives_copies(make_network: Make, planes: Tensor) -> None:
 
 
 def test_first_weights_depend_on_the_seed_alone() -> None:
-    config = NetworkConfig(filters=8, blocks=1)
+    config = NetworkConfig(Tower(8, blocks=1))
     state = torch.get_rng_state()
-    one, again, other = (ResidualNetwork(config, seed=seed) for seed in (5, 5, 6))
+    one, again, other = (Network(config, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(one.policy.weight, again.policy.weight)
     assert not torch.equal(one.policy.weight, other.policy.weight)
@@ -199,7 +212,7 @@ def test_first_weights_depend_on_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_an_untrained_network_claims_nothing_and_learns(planes: Tensor, batch_norm: bool) -> None:
-    network = ResidualNetwork(NetworkConfig(filters=16, blocks=4, se_channels=4, moves_left=True), batch_norm)
+    network = Network(NetworkConfig(Tower(16, blocks=4, se_channels=4), moves_left=MovesLeftHead()), batch_norm)
     output = network.train()(planes)
     assert output.policy.softmax(1).max() < 0.02
     assert (output.value.softmax(1) - 1 / 3).abs().max() < 0.2
@@ -211,17 +224,25 @@ def test_an_untrained_network_claims_nothing_and_learns(planes: Tensor, batch_no
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"),
+    ("make", "words"),
     [
-        ({"filters": 0}, "filters is 0"),
-        ({"blocks": -1}, "must not be negative"),
-        ({"se_channels": (4,)}, "1 numbers for 2 blocks"),
-        ({"activation": "selu"}, "activation is 'selu'; expected 'relu' or 'mish'"),
-        ({"policy": "attention"}, "policy is 'attention'"),
-        ({"policy_planes": 72}, "needs 73"),
-        ({"input_format": 3}, "input_format is 3"),
+        (lambda: Tower(0, blocks=2), "filters is 0"),
+        (lambda: Tower(8, blocks=-1), "blocks is -1"),
+        (lambda: Tower(8, blocks=2, se_channels=(4,)), "1 numbers for 2 blocks"),
+        (lambda: ConvolutionPolicy(72), "needs 73"),
+        (lambda: ValueHead(planes=0), "planes is 0"),
+        (lambda: Encoder(heads=3, width=8, hidden=4), "cannot be shared out to 3 heads"),
+        (lambda: AttentionBody(8, ()), "0 encoders"),
+        (lambda: AttentionBody(8, (ENCODER,), embedding="sparse"), "embedding is 'sparse'"),
+        (lambda: AttentionBody(8, (ENCODER,), embedding="dense"), "dense_channels is 0"),
+        (lambda: NetworkConfig(), "neither a tower nor an attention body"),
+        (lambda: NetworkConfig(TOWER, activation="selu"), "activation is 'selu'; expected 'relu' or 'mish'"),
+        (lambda: NetworkConfig(TOWER, input_format=7), "input_format is 7"),
+        (lambda: NetworkConfig(TOWER, AttentionBody(8, (ENCODER,))), '"tower" on a tower'),
+        (lambda: NetworkConfig(attention=AttentionBody(8, (ENCODER,))), "needs attention policies"),
+        (lambda: NetworkConfig(TOWER, other_values=(("winner", ValueHead()),)), "needs its own name"),
     ],
 )
-def test_impossible_shapes_are_refused(shape: dict[str, Any], words: str) -> None:
+def test_impossible_shapes_are_refused(make: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        NetworkConfig(**{"filters": 8, "blocks": 2, **shape})
+        make()

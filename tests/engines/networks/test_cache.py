@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import pack_boards
 from engines.chess.moves import policy_index
-from engines.networks import Agent, EvaluationCache, ResidualNetwork
+from engines.networks import Agent, EvaluationCache, Network
 from engines.networks.position_table import KEPT_LOGITS, conceivable_moves
 from engines.search import search
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 CROWDED = "R6R/3Q4/1Q4Q1/4Q3/2Q4Q/Q4Q2/pp1Q4/kBNN1KB1 w - - 0 1"
 
 

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engines.networks import NetworkFormatError, NetworkInfo, ResidualNetwork, read_network, write_network
-from engines.networks.encodings import ENCODINGS, decode, encode, encode_by_channel
-from engines.networks.reading import parse_network
-from engines.networks.schema import LayerEncoding, new_file
-from engines.networks.writing import serialise_network
+from engines.networks import Network, NetworkFormatError, NetworkInfo, read_network, write_network
+from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
+from engines.networks.leela.reading import parse_network
+from engines.networks.leela.schema import LayerEncoding, new_file
+from engines.networks.leela.writing import serialise_network
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 SHAPES: list[dict[str, Any]] = [
     {},
     {"policy": "classical", "policy_planes": 6, "value": "scalar", "moves_left": False, "se_channels": 0},
@@ -39,13 +39,13 @@ INFO = NetworkInfo(
 ROUNDING = {"linear16": 2e-5, "float16": 1e-3, "bfloat16": 8e-3, "float32": 0.0}
 
 
-def message_of(network: ResidualNetwork, encoding: str = "linear16") -> Any:
+def message_of(network: Network, encoding: str = "linear16") -> Any:
     message = new_file()
     message.ParseFromString(gzip.decompress(serialise_network(network, encoding=encoding)))
     return message
 
 
-def read_message(message: Any) -> tuple[ResidualNetwork, NetworkInfo]:
+def read_message(message: Any) -> tuple[Network, NetworkInfo]:
     return parse_network(gzip.compress(message.SerializeToString(), 1), "net.pb.gz")
 
 
@@ -81,13 +81,25 @@ def test_writing_what_was_read_gives_the_same_bytes(make_network: Make, encoding
     assert serialise_network(network, info, encoding=encoding) == first
 
 
-def test_a_network_with_batch_norm_is_written_folded(make_network: Make, planes: Tensor) -> None:
+@pytest.mark.parametrize("encoding", ["float32", "linear16"])
+def test_a_network_with_batch_norm_keeps_it_where_the_encoding_holds_it(
+    make_network: Make, planes: Tensor, encoding: str
+) -> None:
+    network = make_network(batch_norm=True)
+    again, _ = parse_network(serialise_network(network, encoding=encoding), "net")
+    assert (again.block1.conv1.norm is None) == (encoding == "linear16")
+    torch.testing.assert_close(again(planes).policy, network(planes).policy, atol=2e-3, rtol=2e-3)
+
+
+def test_a_network_with_batch_norm_is_written_exactly(make_network: Make, planes: Tensor) -> None:
     network = make_network(batch_norm=True)
     again, _ = parse_network(serialise_network(network, encoding="float32"), "net")
-    torch.testing.assert_close(again(planes).policy, network(planes).policy, atol=2e-4, rtol=2e-4)
+    for name, weight in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight), name
+    assert torch.equal(again(planes).policy, network(planes).policy)
 
 
-def test_an_old_file_with_batch_norm_and_biases_is_folded(make_network: Make, planes: Tensor) -> None:
+def test_an_old_file_with_batch_norm_and_biases_keeps_both(make_network: Make, planes: Tensor) -> None:
     """Old files have statistics and a bias but no gain: (conv + bias − mean) / √(variance + 1e-5)."""
     network = make_network(se_channels=0, moves_left=False)
     message = message_of(network, "float32")
@@ -100,7 +112,7 @@ def test_an_old_file_with_batch_norm_and_biases_is_folded(make_network: Make, pl
     expected = (plain.input.conv(planes) - torch.from_numpy(mean)[:, None, None]) / torch.sqrt(
         torch.from_numpy(variance)[:, None, None] + 1e-5
     )
-    torch.testing.assert_close(old.input.conv(planes), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(old.input(planes), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_file_appears_whole_or_not_at_all(make_network: Make, tmp_path: Path) -> None:
@@ -194,7 +206,7 @@ def test_what_is_no_network_file_is_refused(make_network: Make, tmp_path: Path) 
 
 
 def test_a_file_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engines.networks.reading.LARGEST_FILE", 1 << 26)
+    monkeypatch.setattr("engines.networks.leela.container.LARGEST_FILE", 1 << 26)
     bomb = gzip.compress(bytes(1 << 26), 1) * 3
     with pytest.raises(NetworkFormatError, match="unpacks to more than 64 MiB"):
         parse_network(bomb, "bomb")
@@ -207,8 +219,9 @@ def change(path: str, value: Any) -> Callable[[Any], None]:
             message = message[int(parent)] if parent.isdigit() else getattr(message, parent)
         if value is None:
             message.ClearField(field)
-        elif isinstance(value, tuple):
-            getattr(message, field).append(*value)
+        elif value is ...:
+            entry = getattr(message, field)
+            entry.add() if hasattr(entry, "add") else entry.SetInParent()
         else:
             setattr(message, field, value)
 
@@ -223,25 +236,32 @@ FORM = "format.network_format."
     [
         ("magic", 7, "begins with 0x7"),
         ("onnx_model", b"x", "holds an ONNX model"),
-        (FORM + "network", 6, "attention body, which is not supported yet"),
-        (FORM + "network", 134, "attention body"),
-        ("weights.encoder", (b"",), "attention body"),
+        (FORM + "network", 6, "has no encoders for its attention body"),
+        (FORM + "network", 134, "has no encoders for its attention body"),
+        ("weights.encoder", ..., "attention body with a policy that is none of attention"),
         (FORM + "network", 99, "network structure 99"),
-        (FORM + "policy", 3, "attention policy"),
+        (FORM + "policy", 3, "has no vanilla policy_embedding bias"),
         (FORM + "policy", 0, "policy format 0"),
         (FORM + "value", 3, "value format 3"),
         (FORM + "moves_left", 2, "moves-left format 2"),
-        (FORM + "input", 4, "input format 4; only the classical"),
+        (FORM + "input", 99, "wants input format 99, which is not supported"),
         (FORM + "default_activation", 2, "activation function 2"),
-        ("weights.policy_heads", b"", "several policy or value heads"),
+        ("weights.policy_heads", ..., "has no policy head"),
+        ("weights.value_heads.winner", ..., "has no weights for winner value_conv"),
+        (FORM + "ffn_activation", 9, "activation function 9 for the dense layers"),
+        (FORM + "output", 1, "value format 2 and output format 1, which contradict"),
         ("weights.input", None, "has no weights for input"),
         ("weights.input.bn_means", None, "has no input bias or batch-norm mean"),
         ("weights.input.bn_stddivs", None, "has no input batch-norm variance"),
         ("weights.input.bn_stddivs.min_val", -9.0, "input batch-norm variance is negative"),
-        ("weights.input.biases.params", b"12", "does not keep the 1 channels of the input"),
-        ("weights.policy1", None, "has no weights for policy_hidden"),
-        ("weights.value", None, "has no weights for value_conv"),
-        ("weights.ip1_val_b", None, "has no value_hidden bias"),
+        (
+            "weights.input.biases.params",
+            b"12",
+            "has 8064 numbers in the input weight, where its other layers ask for 1008",
+        ),
+        ("weights.policy1", None, "has no policy_hidden weight"),
+        ("weights.value", None, "has no weights for winner value_conv"),
+        ("weights.ip1_val_b", None, "has no winner value_hidden bias"),
         ("weights.ip2_val_w", None, "has no value weight"),
         ("weights.ip2_val_b.params", b"12", "has 1 numbers in the value bias, where its other layers ask for 3"),
         ("weights.moves_left", None, "has no weights for moves_left_conv"),
@@ -281,7 +301,7 @@ def test_a_damaged_message_loads_or_is_refused(make_network: Make, data: st.Data
     except NetworkFormatError as error:
         assert str(error).startswith("fuzz ")
     else:
-        assert isinstance(network, ResidualNetwork)
+        assert isinstance(network, Network)
 
 
 SMALL_FILE: dict[str, bytes] = {}

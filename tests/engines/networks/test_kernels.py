@@ -24,6 +24,7 @@ from engines.networks.compiled.products import ROWS, WIDEST, matrix_product, pan
 Numbers = NDArray[np.float32]
 
 FUNCTIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
+    Activation.RELU: functional.relu,
     Activation.MISH: functional.mish,
     Activation.SWISH: functional.silu,
     Activation.RELU2: lambda x: functional.relu(x).square(),

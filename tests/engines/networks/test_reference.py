@@ -9,8 +9,11 @@ from typing import Any
 
 import chess
 import pytest
+import torch
 
-from engines.networks import NetworkFormatError, load_agent, read_network, write_network
+from engines.networks import load_agent
+from engines.networks.leela.reading import parse_network
+from engines.networks.leela.writing import serialise_network
 
 pytestmark = pytest.mark.reference
 
@@ -33,15 +36,15 @@ def board_of(position: dict[str, Any]) -> chess.Board:
     return board
 
 
-def compare(network: Path, numbers: Path, fill: str, tolerance: float = PROBABILITY) -> None:
+def compare(network: Path, numbers: Path, fill: str, **heads: str) -> None:
     expected = positions(numbers)
-    evaluation = load_agent(network, history_fill=fill).evaluate([board_of(position) for position in expected])
+    evaluation = load_agent(network, history_fill=fill, **heads).evaluate([board_of(position) for position in expected])
     for i, position in enumerate(expected):
         where = f"{numbers.name}, {position['id']}"
         policy = {move.uci(): probability for move, probability in evaluation.policy[i].items()}
-        assert policy == pytest.approx(position["policy"], abs=tolerance, rel=0), where
-        assert evaluation.value[i] == pytest.approx(position["q"], abs=max(VALUE, tolerance), rel=0), where
-        assert evaluation.wdl[i, 1] == pytest.approx(position["d"], abs=max(VALUE, tolerance), rel=0), where
+        assert policy == pytest.approx(position["policy"], abs=PROBABILITY, rel=0), where
+        assert evaluation.value[i] == pytest.approx(position["q"], abs=VALUE, rel=0), where
+        assert evaluation.wdl[i, 1] == pytest.approx(position["d"], abs=VALUE, rel=0), where
         if evaluation.moves_left is not None:
             assert evaluation.moves_left[i] == pytest.approx(position["m"], abs=PLIES, rel=0), where
 
@@ -58,30 +61,53 @@ def test_no_trained_network_is_forgotten(reference: Path) -> None:
     assert found == set(NETWORKS)
 
 
-@pytest.mark.parametrize(("encoding", "tolerance"), [("float32", PROBABILITY), ("linear16", 1e-2)])
-@pytest.mark.parametrize("name", ["maia-1500", "maia-1900"])
-def test_written_again_they_are_the_same(
-    reference: Path, tmp_path: Path, name: str, encoding: str, tolerance: float
-) -> None:
-    """Rounding in LINEAR16 shows where the count of the fifty-move rule is high, as it does in the files themselves."""
-    network, info = read_network(reference / "data" / "nets" / f"{name}.pb.gz")
-    write_network(network, tmp_path / "again.pb.gz", info, encoding=encoding)
-    numbers = reference / "reference" / "policy_value" / f"{name}.fen_only.json.gz"
-    compare(tmp_path / "again.pb.gz", numbers, "fen_only", tolerance)
+SYNTHETIC = (
+    *("a1_classical_noformat", "a3_classical_enum1"),
+    *("b1_se_conv_wdl_mlh", "b2_se_conv_wdl_mlh_mish", "b4_se_mixed_blocks", "b6_se_conv_value_classical"),
+    *("c1_resnet_attnpol", "c2_resnet_attnpol_encoders"),
+    *("d1_body_pemap_smolgen", "d3_body_legacy_se_enum", "d4_body_pemap_value_classical", "d5_bt4_multihead"),
+    *("d6_bt3_multihead_relu2", "d11_body_float16", "d12_body_heads1_enc1"),
+    *("e1_enc_float16", "e2_enc_bfloat16", "e3_enc_float32"),
+    *("f2_input_castling_plane", "f3_input_canonicalization", "f4_input_hectoplies", "f5_input_canonical_v2"),
+)
+NAMED_HEADS = (
+    *(("d5_bt4_multihead", heads) for heads in ("optimistic-q", "soft-st", "opponent-winner")),
+    ("d6_bt3_multihead_relu2", "optimistic-q"),
+)
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_small_random_networks_of_every_supported_kind(reference: Path, fill: str) -> None:
+@pytest.mark.parametrize("name", SYNTHETIC)
+def test_small_random_networks_of_every_kind(reference: Path, name: str, fill: str) -> None:
     folder = reference / "reference" / "synthetic"
-    compared, refused = set(), set()
-    for name in json.loads((folder / "index.json").read_text()):
-        try:
-            load_agent(folder / f"{name}.pb.gz")
-        except NetworkFormatError as error:
-            assert "supported" in str(error)
-            refused.add(name[0])
-            continue
-        compare(folder / f"{name}.pb.gz", folder / f"{name}.{fill}.json.gz", fill)
-        compared.add(name[:2])
-    assert compared == {"a1", "a3", "b1", "b2", "b4", "b6", "e1", "e2", "e3"}
-    assert refused == {"c", "d", "f"}
+    compare(folder / f"{name}.pb.gz", folder / f"{name}.{fill}.json.gz", fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize(("name", "heads"), NAMED_HEADS)
+def test_named_heads(reference: Path, name: str, heads: str, fill: str) -> None:
+    folder = reference / "reference" / "synthetic"
+    policy, value = heads.split("-")
+    numbers = folder / f"{name}.{heads}.{fill}.json.gz"
+    compare(folder / f"{name}.pb.gz", numbers, fill, policy_head=policy, value_head=value)
+
+
+def test_no_random_network_is_forgotten(reference: Path) -> None:
+    folder = reference / "reference" / "synthetic"
+    assert set(json.loads((folder / "index.json").read_text())) == set(SYNTHETIC)
+    numbers = {path.name.removesuffix(".json.gz") for path in folder.glob("*.json.gz")}
+    networks = [*SYNTHETIC, *(f"{name}.{heads}" for name, heads in NAMED_HEADS)]
+    assert numbers == {f"{name}.{fill}" for name in networks for fill in FILLS}
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *SYNTHETIC])
+def test_written_again_in_their_encoding_they_have_the_same_weights(reference: Path, name: str) -> None:
+    folder = "data/nets" if name in NETWORKS else "reference/synthetic"
+    content = (reference / folder / f"{name}.pb.gz").read_bytes()
+    network, info = parse_network(content, name)
+    (encoding,) = info.encodings
+    again, _ = parse_network(serialise_network(network, info, encoding=encoding), "again")
+    assert again.config == network.config
+    ours, theirs = network.state_dict(), again.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(theirs[key], weight) for key, weight in ours.items())

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from engines.chess.encoding import pack_boards, unpack_planes
-from engines.networks import Agent, NetworkConfig, ResidualNetwork
+from engines.networks import Agent, Network, NetworkConfig, Tower
 from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.cuda_graphs import bucket_of
 from engines.networks.torch_network import TorchNetwork, _unpacked
 
-Make = Callable[..., ResidualNetwork]
+Make = Callable[..., Network]
 
 
 def packed(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def test_planes_worked_out_on_a_device_are_the_same() -> None:
 
 def test_batches_are_bounded_by_memory() -> None:
     limits = [
-        Agent(ResidualNetwork(NetworkConfig(filters=filters, blocks=0)), "a", dtype=dtype).batch_limit
+        Agent(Network(NetworkConfig(Tower(filters, blocks=0))), "a", dtype=dtype).batch_limit
         for filters in (8, 64, 512)
         for dtype in ("float32", "bfloat16")
     ]

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from engines.chess import pack_boards, unpack_planes
-from engines.networks import Agent, NetworkConfig, ResidualNetwork
+from engines.networks import Agent, Network, NetworkConfig, Tower, ValueHead
 from engines.search import PRESETS, Node, search
 
 STORED = Path(__file__).with_name("golden_trees.json")
@@ -29,7 +29,7 @@ GAMES = {
 
 def tiny_agent() -> Agent:
     """Random weights drawn by numpy, whose streams are the same on every machine and in every version."""
-    network = ResidualNetwork(NetworkConfig(filters=8, blocks=1, se_channels=4, value_planes=4, value_hidden=16))
+    network = Network(NetworkConfig(Tower(8, blocks=1, se_channels=4), value=ValueHead(4, 16)))
     generator = np.random.default_rng(11)
     with torch.no_grad():
         for weight in network.parameters():

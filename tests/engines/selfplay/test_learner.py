@@ -11,26 +11,17 @@ import pytest
 import torch
 
 from engines.chess import pack_boards, policy_index, unpack_planes
-from engines.networks import NetworkConfig, ResidualNetwork
+from engines.networks import MovesLeftHead, Network, NetworkConfig, Tower, ValueHead
 from engines.selfplay.learner import Learner, annealed, soft_cross_entropy
 from engines.selfplay.replay import Batch
 from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state, save_state
 
-CONFIG = NetworkConfig(
-    filters=8,
-    blocks=1,
-    se_channels=2,
-    value_planes=4,
-    value_hidden=16,
-    moves_left=True,
-    moves_left_planes=2,
-    moves_left_hidden=8,
-)
+CONFIG = NetworkConfig(Tower(8, blocks=1, se_channels=2), value=ValueHead(4, 16), moves_left=MovesLeftHead(2, 8))
 
 
 def learner(seed: int = 1, config: NetworkConfig = CONFIG, **settings: Any) -> Learner:
     settings = {"weight_decay": 1e-4, "average_decay": 0.9, "warm_up_steps": 4, **settings}
-    return Learner(ResidualNetwork(config, batch_norm=True, seed=seed), **settings)
+    return Learner(Network(config, batch_norm=True, seed=seed), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +118,7 @@ def test_a_saved_state_goes_on_exactly_where_it_stood(batch: Batch, tmp_path: Pa
 
 def test_a_state_of_another_network_is_refused(batch: Batch, tmp_path: Path) -> None:
     save_state(tmp_path, learner(), saved())
-    other = NetworkConfig(filters=16, blocks=1, se_channels=2)
+    other = NetworkConfig(Tower(16, blocks=1, se_channels=2))
     with pytest.raises(ValueError, match="belongs to a network of another size"):
         load_state(tmp_path, learner(config=other))
 

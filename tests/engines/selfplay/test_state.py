@@ -11,7 +11,7 @@ import pytest
 from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, WORDS, encode_move, make_move, position_of
-from engines.networks import ResidualNetwork
+from engines.networks import Network
 from engines.selfplay.campaign import network_config
 from engines.selfplay.config import read_campaign
 from engines.selfplay.games import Unfinished, play_out
@@ -25,7 +25,7 @@ SHIPPED = HERE / "datasets" / "ladder-campaign"
 @pytest.fixture(scope="module")
 def learner() -> Learner:
     campaign = read_campaign(HERE / "engines" / "selfplay" / "small.toml")
-    network = ResidualNetwork(network_config(campaign), batch_norm=True, seed=1)
+    network = Network(network_config(campaign), batch_norm=True, seed=1)
     return Learner(network, weight_decay=1e-4, average_decay=0.9, warm_up_steps=4)
 
 

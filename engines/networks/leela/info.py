@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["NetworkInfo"]
+__all__ = ["NetworkInfo", "info_of"]
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,19 @@ class NetworkInfo:
     """Oldest version of lc0 that reads the file; set by the writer."""
     encodings: tuple[str, ...] = ()
     """How the weights were stored, such as ``("linear16",)``; set by the reader."""
+
+
+def info_of(message: Any, encodings: tuple[str, ...]) -> NetworkInfo:
+    """Give what a ``Net`` message says of itself; `encodings` are those that its weights were found in."""
+    training, version = message.training_params, message.min_version
+    return NetworkInfo(
+        licence=message.license,
+        training_steps=training.training_steps,
+        learning_rate=training.learning_rate,
+        mse_loss=training.mse_loss,
+        policy_loss=training.policy_loss,
+        accuracy=training.accuracy,
+        training_parameters=training.lc0_params,
+        minimum_version=(version.major, version.minor, version.patch),
+        encodings=encodings,
+    )

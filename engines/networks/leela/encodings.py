@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.networks.schema import LayerEncoding
+from engines.networks.leela.schema import LayerEncoding
 
-__all__ = ["BATCH_NORM_EPSILON", "ENCODINGS", "decode", "element_count", "encode", "encode_by_channel"]
+__all__ = ["ENCODINGS", "decode", "element_count", "encode", "encode_by_channel"]
 
 ENCODINGS: Final = {
     "linear16": LayerEncoding.LINEAR16,
@@ -18,9 +18,6 @@ ENCODINGS: Final = {
     "float32": LayerEncoding.FLOAT32,
 }
 """Encodings by the name used in this package."""
-
-BATCH_NORM_EPSILON: Final = 1e-5
-"""What lc0 adds to the variance of batch normalisation."""
 
 _STEPS: Final = 65535
 _GAIN_BITS: Final = 15

@@ -15,7 +15,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 __all__ = [
     "MAGIC",
+    "ActivationFunction",
     "DefaultActivation",
+    "InputEmbedding",
     "InputFormat",
     "LayerEncoding",
     "MovesLeftFormat",
@@ -107,6 +109,29 @@ class DefaultActivation(IntEnum):
     MISH = 1
 
 
+class ActivationFunction(IntEnum):
+    """The activation function of smolgen, or of the dense layers in encoders."""
+
+    DEFAULT = 0
+    MISH = 1
+    RELU = 2
+    NONE = 3
+    TANH = 4
+    SIGMOID = 5
+    SELU = 6
+    SWISH = 7
+    RELU_2 = 8
+    SOFTMAX = 9
+
+
+class InputEmbedding(IntEnum):
+    """What an attention body tells a square beside its own planes."""
+
+    NONE = 0
+    PE_MAP = 1
+    PE_DENSE = 2
+
+
 # message -> fields, each "number name kind"; a kind that starts with a capital is another message of this table, and a
 # trailing "*" marks a repeated field.
 _MESSAGES: Final[dict[str, str]] = {
@@ -117,13 +142,49 @@ _MESSAGES: Final[dict[str, str]] = {
     ),
     "SEunit": "1 w1 Layer, 2 b1 Layer, 3 w2 Layer, 4 b2 Layer",
     "Residual": "1 conv1 ConvBlock, 2 conv2 ConvBlock, 3 se SEunit",
+    "Smolgen": (
+        "1 compress Layer, 2 dense1_w Layer, 3 dense1_b Layer, 4 ln1_gammas Layer, 5 ln1_betas Layer, "
+        "6 dense2_w Layer, 7 dense2_b Layer, 8 ln2_gammas Layer, 9 ln2_betas Layer"
+    ),
+    "MHA": (
+        "1 q_w Layer, 2 q_b Layer, 3 k_w Layer, 4 k_b Layer, 5 v_w Layer, 6 v_b Layer, 7 dense_w Layer, "
+        "8 dense_b Layer, 9 smolgen Smolgen, 10 rpe_q Layer, 11 rpe_k Layer, 12 rpe_v Layer"
+    ),
+    "FFN": "1 dense1_w Layer, 2 dense1_b Layer, 3 dense2_w Layer, 4 dense2_b Layer",
+    "EncoderLayer": (
+        "1 mha MHA, 2 ln1_gammas Layer, 3 ln1_betas Layer, 4 ffn FFN, 5 ln2_gammas Layer, 6 ln2_betas Layer"
+    ),
+    "PolicyHead": (
+        "1 ip_pol_w Layer, 2 ip_pol_b Layer, 3 ip2_pol_w Layer, 4 ip2_pol_b Layer, 5 ip3_pol_w Layer, "
+        "6 ip3_pol_b Layer, 7 ip4_pol_w Layer, 8 pol_encoder EncoderLayer*, 9 pol_headcount uint32, "
+        "10 policy1 ConvBlock, 11 policy ConvBlock"
+    ),
+    "ValueHead": (
+        "1 ip_val_w Layer, 2 ip_val_b Layer, 3 ip1_val_w Layer, 4 ip1_val_b Layer, 5 ip2_val_w Layer, "
+        "6 ip2_val_b Layer, 7 ip_val_err_w Layer, 8 ip_val_err_b Layer, 9 ip_val_cat_w Layer, 10 ip_val_cat_b Layer, "
+        "11 value ConvBlock"
+    ),
+    "PolicyHeadMap": "1 key string, 2 value PolicyHead",
+    "PolicyHeads": (
+        "1 ip_pol_w Layer, 2 ip_pol_b Layer, 3 vanilla PolicyHead, 4 optimistic_st PolicyHead, 5 soft PolicyHead, "
+        "6 opponent PolicyHead, 7 policy_head_map PolicyHeadMap*"
+    ),
+    "ValueHeadMap": "1 key string, 2 value ValueHead",
+    "ValueHeads": "1 winner ValueHead, 2 q ValueHead, 3 st ValueHead, 4 value_head_map ValueHeadMap*",
     "Weights": (
         "1 input ConvBlock, 2 residual Residual*, "
-        "11 policy1 ConvBlock, 3 policy ConvBlock, 4 ip_pol_w Layer, 5 ip_pol_b Layer, "
-        "6 value ConvBlock, 7 ip1_val_w Layer, 8 ip1_val_b Layer, 9 ip2_val_w Layer, 10 ip2_val_b Layer, "
-        "12 moves_left ConvBlock, 13 ip1_mov_w Layer, 14 ip1_mov_b Layer, 15 ip2_mov_w Layer, 16 ip2_mov_b Layer, "
-        # Attention bodies and files with several heads: only whether these are there is asked.
-        "27 encoder bytes*, 21 pol_encoder bytes*, 44 value_heads bytes, 45 policy_heads bytes"
+        "37 ip_emb_preproc_w Layer, 38 ip_emb_preproc_b Layer, 25 ip_emb_w Layer, 26 ip_emb_b Layer, "
+        "39 ip_emb_ln_gammas Layer, 40 ip_emb_ln_betas Layer, 33 ip_mult_gate Layer, 34 ip_add_gate Layer, "
+        "41 ip_emb_ffn FFN, 42 ip_emb_ffn_ln_gammas Layer, 43 ip_emb_ffn_ln_betas Layer, "
+        "27 encoder EncoderLayer*, 28 headcount uint32, 35 smolgen_w Layer, 36 smolgen_b Layer, "
+        "21 pol_encoder EncoderLayer*, 24 pol_headcount uint32, "
+        "11 policy1 ConvBlock, 3 policy ConvBlock, 4 ip_pol_w Layer, 5 ip_pol_b Layer, 17 ip2_pol_w Layer, "
+        "18 ip2_pol_b Layer, 19 ip3_pol_w Layer, 20 ip3_pol_b Layer, 22 ip4_pol_w Layer, "
+        "6 value ConvBlock, 29 ip_val_w Layer, 30 ip_val_b Layer, "
+        "7 ip1_val_w Layer, 8 ip1_val_b Layer, 9 ip2_val_w Layer, 10 ip2_val_b Layer, "
+        "44 value_heads ValueHeads, 45 policy_heads PolicyHeads, "
+        "12 moves_left ConvBlock, 31 ip_mov_w Layer, 32 ip_mov_b Layer, "
+        "13 ip1_mov_w Layer, 14 ip1_mov_b Layer, 15 ip2_mov_w Layer, 16 ip2_mov_b Layer"
     ),
     "TrainingParams": (
         "1 training_steps uint32, 2 learning_rate float, 3 mse_loss float, 4 policy_loss float, 5 accuracy float, "
@@ -131,7 +192,7 @@ _MESSAGES: Final[dict[str, str]] = {
     ),
     "NetworkFormat": (
         "1 input int32, 2 output int32, 3 network int32, 4 policy int32, 5 value int32, 6 moves_left int32, "
-        "7 default_activation int32"
+        "7 default_activation int32, 8 smolgen_activation int32, 9 ffn_activation int32, 10 input_embedding int32"
     ),
     "Format": "1 weights_encoding int32, 2 network_format NetworkFormat",
     "Net": (
