@@ -73,6 +73,7 @@ def test_a_kept_tree_is_the_tree_that_a_search_below_would_have_grown(random_gam
 
     class Flat:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             class Answer:
@@ -132,6 +133,7 @@ def test_a_kept_root_has_its_moves_in_order(searcher: Searcher) -> None:
 def test_a_failing_network_leaves_nothing_half_done(hashing: Callable[..., Any]) -> None:
     class Failing:
         history_fill = "fen_only"
+        input_format = 1
         fails = False
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
@@ -156,6 +158,7 @@ def test_a_failing_network_leaves_nothing_half_done(hashing: Callable[..., Any])
 def test_answers_that_are_no_numbers_are_refused(part: str, hashing: Callable[..., Any]) -> None:
     class Broken:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             answer = hashing(6).evaluate_packed(masks, values)
