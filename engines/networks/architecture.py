@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.chess.encoding import CLASSICAL_112, INPUT_PLANES
+from engines.chess.encoding import INPUT_PLANES
+from engines.chess.input_formats import CLASSICAL_112, INPUT_FORMATS
 from engines.chess.moves import POLICY_SIZE
 from engines.networks.policy_planes import (
     CONVOLUTION_POLICY_INDEX,
@@ -84,7 +85,7 @@ class NetworkConfig:
     moves_left_hidden: int = 128
     """Units of that head's hidden layer."""
     input_format: int = CLASSICAL_112
-    """Leela's number of the input format; 1, the classical 112 planes."""
+    """Leela's number of the input format, one of `engines.chess.INPUT_FORMATS`; 1 is the classical 112 planes."""
 
     def __post_init__(self) -> None:
         for name in ("filters", "policy_planes", "value_planes", "value_hidden", "moves_left_planes"):
@@ -119,7 +120,7 @@ _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "activation": ("relu", "mish"),
     "policy": ("convolution", "classical"),
     "value": ("wdl", "scalar"),
-    "input_format": (CLASSICAL_112,),
+    "input_format": tuple(INPUT_FORMATS),
 }
 _POLICY: Final = ("policy_hidden", "policy")
 _VALUE: Final = ("value_conv", "value_hidden", "value")

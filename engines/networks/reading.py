@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engines.chess.encoding import INPUT_PLANES
+from engines.chess.input_formats import INPUT_FORMATS
 from engines.chess.moves import POLICY_SIZE
 from engines.networks.architecture import Convolution, NetworkConfig, ResidualNetwork
 from engines.networks.encodings import BATCH_NORM_EPSILON, decode, element_count
@@ -169,11 +170,20 @@ def _empty_network(message: Any) -> ResidualNetwork:
             moves_left=has_moves_left,
             moves_left_planes=_channels(message, weights.moves_left, "moves_left_conv") if has_moves_left else 8,
             moves_left_hidden=_size(message, weights.ip1_mov_b, "moves_left_hidden bias") if has_moves_left else 128,
+            input_format=_input_format(message),
         )
     except ValueError as error:
         raise _Unusable(f"has an impossible shape: {str(error).rstrip('.')}") from None
     _check_sizes(message, config)
     return ResidualNetwork(config, seed=None)
+
+
+def _input_format(message: Any) -> int:
+    named = message.format.HasField("network_format")
+    input_format = int(message.format.network_format.input if named else InputFormat.CLASSICAL_112_PLANE)
+    if input_format not in INPUT_FORMATS:
+        raise _Unusable(f"wants input format {input_format}, which is not supported")
+    return input_format
 
 
 def _heads_and_activation(message: Any) -> tuple[str, str, str]:
@@ -189,9 +199,6 @@ def _heads_and_activation(message: Any) -> tuple[str, str, str]:
         raise _Unusable(f"has network structure {structure}, which is not supported")
     if weights.HasField("policy_heads") or weights.HasField("value_heads"):
         raise _Unusable("has several policy or value heads, which is not supported yet")
-    input_format = form.input if message.format.HasField("network_format") else InputFormat.CLASSICAL_112_PLANE
-    if input_format != InputFormat.CLASSICAL_112_PLANE:
-        raise _Unusable(f"wants input format {input_format}; only the classical 112 planes (1) are supported yet")
     if form.default_activation not in _ACTIVATIONS:
         raise _Unusable(f"has activation function {form.default_activation}, which is not supported")
     activation = _ACTIVATIONS[DefaultActivation(form.default_activation)]

@@ -18,7 +18,6 @@ from engines.networks.layout import convolutions, dense_layers
 from engines.networks.schema import (
     MAGIC,
     DefaultActivation,
-    InputFormat,
     LayerEncoding,
     MovesLeftFormat,
     NetworkStructure,
@@ -99,7 +98,7 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
     message.format.weights_encoding = LayerEncoding.LINEAR16 if linear else LayerEncoding.UNKNOWN
     form = message.format.network_format
     wdl, squeezes = config.value == "wdl", any(config.block_se_channels)
-    form.input = InputFormat.CLASSICAL_112_PLANE
+    form.input = config.input_format
     form.output = OutputFormat.WDL if wdl else OutputFormat.CLASSICAL
     form.network = NetworkStructure.SE_WITH_HEADFORMAT if squeezes else NetworkStructure.CLASSICAL_WITH_HEADFORMAT
     form.policy = PolicyFormat.CONVOLUTION if config.policy == "convolution" else PolicyFormat.CLASSICAL

@@ -219,7 +219,7 @@ def test_an_untrained_network_claims_nothing_and_learns(planes: Tensor, batch_no
         ({"activation": "selu"}, "activation is 'selu'; expected 'relu' or 'mish'"),
         ({"policy": "attention"}, "policy is 'attention'"),
         ({"policy_planes": 72}, "needs 73"),
-        ({"input_format": 3}, "input_format is 3"),
+        ({"input_format": 6}, "input_format is 6; expected 1 or 2 or 3 or 4 or 5 or 132 or 133"),
     ],
 )
 def test_impossible_shapes_are_refused(shape: dict[str, Any], words: str) -> None:

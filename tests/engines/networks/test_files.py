@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from engines.chess import INPUT_FORMATS
 from engines.networks import NetworkFormatError, NetworkInfo, ResidualNetwork, read_network, write_network
 from engines.networks.encodings import ENCODINGS, decode, encode, encode_by_channel
 from engines.networks.reading import parse_network
@@ -72,6 +73,13 @@ def test_what_is_written_is_read_again(
         if ours is not None:
             scale = max(1.0, float(ours.abs().max()))
             assert float((ours - theirs).abs().max()) <= 60 * ROUNDING[encoding] * scale
+
+
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_the_input_format_is_kept(make_network: Make, input_format: int) -> None:
+    network = make_network(input_format=input_format)
+    assert message_of(network).format.network_format.input == input_format
+    assert parse_network(serialise_network(network), "net")[0].config == network.config
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -231,7 +239,7 @@ FORM = "format.network_format."
         (FORM + "policy", 0, "policy format 0"),
         (FORM + "value", 3, "value format 3"),
         (FORM + "moves_left", 2, "moves-left format 2"),
-        (FORM + "input", 4, "input format 4; only the classical"),
+        (FORM + "input", 6, "wants input format 6, which is not supported"),
         (FORM + "default_activation", 2, "activation function 2"),
         ("weights.policy_heads", b"", "several policy or value heads"),
         ("weights.input", None, "has no weights for input"),
