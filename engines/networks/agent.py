@@ -21,7 +21,7 @@ from engines.networks.compiled import CompiledNetwork
 from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
-from engines.networks.leela.reading import parse_network
+from engines.networks.leela.reading import parse_network, read_content
 from engines.networks.torch_network import TorchNetwork
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
@@ -271,10 +271,7 @@ def load_agent(
         ValueError: an unknown history fill, type or device.
     """
     path = _find(path_or_name)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
+    content = read_content(path)
     network, info = parse_network(content, str(path))
     try:
         network = network.with_heads(policy_head, value_head)
