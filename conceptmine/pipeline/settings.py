@@ -98,9 +98,13 @@ def network_path(path_or_name: str) -> Path:
 
 
 def default_layers(agent: Agent) -> tuple[str, ...]:
-    """The last layer of the tower and the hidden layer of the policy head: layers 19 and 23 of the paper's network."""
-    blocks = [name for name in agent.layers if name.startswith("block")]
-    return (blocks[-1] if blocks else "input", "policy_hidden")
+    """The last layers of the body and of the policy head before its logits: layers 19 and 23 of the paper's network.
+
+    Queries and keys of an attention policy are left out: they are halves of the logits.
+    """
+    layers = list(agent.layers)
+    head = [name for name in layers if name.startswith("policy_") and name not in ("policy_query", "policy_key")]
+    return layers[layers.index(head[0]) - 1], head[-1]
 
 
 def checked_settings(
@@ -147,7 +151,12 @@ def checked_settings(
     if not ladder:
         ladder = tuple(shipped_ladder()) if agent is None else (str(weaker),)
     for student in ladder:
-        load_agent(student)
+        taught = load_agent(student).input_format
+        if taught != strong.input_format:
+            raise InputError(
+                f"The student {student} sees positions in input format {taught}, and {strong.name} in format"
+                f" {strong.input_format}: name --students of the same format, or nothing can be taught."
+            )
     return MiningSettings(
         agent=str(agent or DEFAULT_AGENT),
         weaker=str(weaker or DEFAULT_WEAKER),

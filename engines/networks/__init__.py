@@ -27,8 +27,10 @@ from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import read_network
 from engines.networks.leela.writing import write_network
 from engines.networks.onnx_export import write_onnx
+from engines.networks.training import BATCH_NORM_RULES, trainable
 
 __all__ = [
+    "BATCH_NORM_RULES",
     "Agent",
     "AttentionBody",
     "AttentionPolicy",
@@ -53,6 +55,7 @@ __all__ = [
     "read_checkpoint",
     "read_network",
     "shipped_agents",
+    "trainable",
     "write_checkpoint",
     "write_network",
     "write_onnx",

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
-from engines.chess.moves import policy_index
+from engines.chess.transforms import policy_indices
 from engines.networks.architecture import Edits, Network
 from engines.networks.checkpoint import CHECKPOINT_SUFFIX, read_checkpoint
-from engines.networks.compiled import CompiledNetwork, is_compilable
+from engines.networks.compiled import CompiledNetwork
 from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
@@ -111,7 +111,7 @@ class Agent:
         self.network: Network = network.folded().to(device=self.device, dtype=_DTYPES[dtype])
         # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        compiled = self.device.type == "cpu" and dtype == "float32" and is_compilable(self.config)
+        compiled = self.device.type == "cpu" and dtype == "float32"
         self._forward = CompiledNetwork(self.network) if compiled else TorchNetwork(self.network)
         self._sha256 = sha256
 
@@ -122,6 +122,11 @@ class Agent:
     def config(self) -> NetworkConfig:
         """The shape of the network."""
         return self.network.config
+
+    @property
+    def input_format(self) -> int:
+        """Leela's number of the format that the network wants its input in and means its moves in."""
+        return self.config.input_format
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -170,11 +175,11 @@ class Agent:
         if not boards:
             raise ValueError("There are no boards to evaluate; give at least one.")
         legal = [_legal_moves(board, i) for i, board in enumerate(boards)]
-        masks, values = pack_boards(boards, self.config.input_format, self.history_fill)
+        masks, values = pack_boards(boards, self.input_format, self.history_fill)
         output = self.evaluate_packed(masks, values, edit=edit)
         policy = []
         for board, moves, logits in zip(boards, legal, output.logits, strict=True):
-            chosen = logits[[policy_index(board, move) for move in moves]].astype(np.float64)
+            chosen = logits[policy_indices(board, moves, self.input_format)].astype(np.float64)
             weights = np.exp(chosen - chosen.max())
             policy.append(dict(zip(moves, (weights / weights.sum()).tolist(), strict=True)))
         return Evaluation(policy, output.wdl, output.value, output.moves_left)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engines.chess.input_formats import INPUT_FORMATS
 from engines.networks.config import (
-    INPUT_FORMATS,
     SQUARES,
     AttentionBody,
     AttentionPolicy,
@@ -162,8 +162,9 @@ def _format(message: Any) -> _Format:
     if attention != bool(len(weights.encoder)):
         what = "no encoders for its attention body" if attention else "encoders and no attention body"
         raise UnusableFileError(f"has {what}")
-    if form.input and form.input not in INPUT_FORMATS:
-        raise UnusableFileError(f"wants input format {form.input}, which is not supported")
+    input_format = form.input if message.format.HasField("network_format") else InputFormat.CLASSICAL_112_PLANE
+    if input_format not in INPUT_FORMATS:
+        raise UnusableFileError(f"wants input format {input_format}, which is not supported")
     if form.default_activation not in _DEFAULT_ACTIVATIONS:
         raise UnusableFileError(f"has activation function {form.default_activation}, which is not supported")
     activation = _DEFAULT_ACTIVATIONS[DefaultActivation(form.default_activation)]
@@ -178,7 +179,7 @@ def _format(message: Any) -> _Format:
         smolgen_activation=_activation(smolgen, "smolgen") or activation,
         ffn_activation=_activation(ffn, "dense layers of the encoders"),
         embedding=_embedding(weights, embedding) if attention else "",
-        input_format=form.input or InputFormat.CLASSICAL_112_PLANE,
+        input_format=int(input_format),
     )
 
 

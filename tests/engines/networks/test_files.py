@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from engines.chess import INPUT_FORMATS
 from engines.networks import Network, NetworkFormatError, NetworkInfo, read_network, write_network
 from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
 from engines.networks.leela.reading import parse_network
@@ -75,6 +76,13 @@ def test_what_is_written_is_read_again(
         if ours is not None:
             scale = max(1.0, float(ours.abs().max()))
             assert float((ours - theirs).abs().max()) <= 60 * ROUNDING[encoding] * scale
+
+
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_the_input_format_is_kept(make_network: Make, input_format: int) -> None:
+    network = make_network(input_format=input_format)
+    assert message_of(network).format.network_format.input == input_format
+    assert parse_network(serialise_network(network), "net")[0].config == network.config
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
