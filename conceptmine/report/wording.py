@@ -90,7 +90,7 @@ def several(count: int, one: str, many: str | None = None) -> str:
 
 def file_name(path: str) -> str:
     """The last part of a path, without the ending of a network file; a plain name stays as it is."""
-    return PurePath(path).name.removesuffix(".pb.gz")
+    return PurePath(path).name.removesuffix(".pb.gz").removesuffix(".safetensors")
 
 
 def listed(words: Sequence[str]) -> str:

@@ -358,7 +358,7 @@ class _Builder:
         return name
 
     def _scalar(self, number: float) -> str:
-        return self._constant(np.float32(number).reshape(()))
+        return self._constant(np.array(number, dtype=np.float32))
 
     def _fresh(self, name: str) -> str:
         self._used[name] = self._used.get(name, 0) + 1
