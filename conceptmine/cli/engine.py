@@ -194,13 +194,13 @@ def convert(
     if kind == ".pb.gz" and (policy_head or value_head):
         raise InputError("A .pb.gz file keeps all heads for its reader to choose: leave the options for heads out.")
     network, info = _network_in(source, policy_head, value_head)
-    info = replace(
-        info,
-        licence=info.licence if licence is None else licence,
-        training_steps=info.training_steps if steps is None else steps,
-        elo=info.elo if elo is None else elo,
-    )
     try:
+        info = replace(
+            info,
+            licence=info.licence if licence is None else licence,
+            training_steps=info.training_steps if steps is None else steps,
+            elo=info.elo if elo is None else elo,
+        )
         if kind == ".pb.gz":
             write_network(network, target, info, encoding=encoding)
         elif kind == ".onnx":

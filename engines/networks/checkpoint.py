@@ -149,7 +149,7 @@ def network_of(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> Network:
             if f"{name}.conv.bias" not in tensors:
                 module.conv.register_parameter("bias", None)
     expected = network.state_dict()
-    for name in expected.keys() | tensors.keys():
+    for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors:
             raise UnusableFileError(f"has no {name}")
         if name not in expected:

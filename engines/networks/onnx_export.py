@@ -18,7 +18,7 @@ from engines.chess.encoding import INPUT_PLANES
 from engines.chess.moves import POLICY_SIZE
 from engines.networks.architecture import Network
 from engines.networks.config import BOARD_PLANES, SQUARES, AttentionPolicy, ConvolutionPolicy
-from engines.networks.leela.info import NetworkInfo
+from engines.networks.leela.info import NetworkInfo, elo_text
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SelfAttention, SmolgenLayers
 from engines.networks.modules.embedding import POSITION_MAP, Embedding
 from engines.networks.modules.residual import Convolution, ResidualBlock
@@ -88,7 +88,7 @@ def onnx_model(network: Network, info: NetworkInfo | None = None) -> bytes:
         "policy_head": network.config.policy_name,
         "value_head": network.config.value_name,
         "licence": info.licence,
-        "elo": "" if info.elo is None else f"{info.elo:g}",
+        "elo": "" if info.elo is None else elo_text(info.elo),
     }
     return _Builder(network).model({key: text for key, text in notes.items() if text})
 

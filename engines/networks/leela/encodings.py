@@ -121,7 +121,7 @@ def encode_by_channel(weight: Any, gain: Any, numbers: NDArray[np.float32]) -> N
     65,535 steps over all of them would leave few for the small ones. What is taken out goes where lc0 expects the gains
     of batch normalisation; being powers of two they decode exactly, so that what was read and is written again gives
     the same bytes. The largest error is a 32,768th of the channel's largest number; channels smaller than a 32,768th of
-    the largest channel share the smallest gain.
+    the largest channel share the smallest gain, and nothing is told apart that differs by less than 2⁻⁷⁵.
 
     Args:
         weight: the ``Layer`` message for the numbers divided by their channel's gain.

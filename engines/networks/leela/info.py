@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from engines.networks.leela.container import UnusableFileError
 
-__all__ = ["NetworkInfo", "elo_in", "encoded_text", "info_of", "with_elo"]
+__all__ = ["NetworkInfo", "elo_in", "elo_text", "encoded_text", "info_of", "with_elo"]
 
 _LONGEST_TEXT: Final = 1 << 20
 _DIGITS: Final = 6
@@ -21,6 +21,9 @@ class NetworkInfo:
     """What a Leela network file says about itself beside its weights.
 
     All of it is optional in the file; numbers in it that are not finite are given as 0.
+
+    Raises:
+        ValueError: a number that is not finite, or too large for an Elo number.
     """
 
     licence: str = ""
@@ -45,6 +48,13 @@ class NetworkInfo:
     """Oldest version of lc0 that reads the file; set by the writer."""
     encodings: tuple[str, ...] = ()
     """How the weights were stored, such as ``("linear16",)``; set by the reader."""
+
+    def __post_init__(self) -> None:
+        if self.elo is not None and not abs(self.elo) < 10**_DIGITS:
+            raise ValueError(f"elo is {self.elo}; it must be between -{10**_DIGITS} and {10**_DIGITS}.")
+        for name in ("learning_rate", "mse_loss", "policy_loss", "accuracy"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be finite.")
 
 
 def info_of(message: Any, encodings: tuple[str, ...]) -> NetworkInfo:
@@ -79,18 +89,18 @@ def with_elo(parameters: str, elo: float | None) -> str:
     """Give a text with a line ``elo=…`` that says `elo`, in place of the first one there is, or at the end.
 
     Nothing changes for None, nor if the text says so already.
-
-    Raises:
-        ValueError: a number that is not finite or too large for an Elo number.
     """
     if elo is None or elo == elo_in(parameters):
         return parameters
-    if not abs(elo) < 10**_DIGITS:
-        raise ValueError(f"The Elo number is {elo}; it must be between -{10**_DIGITS} and {10**_DIGITS}.")
-    line = f"elo={elo:.6f}".rstrip("0").rstrip(".")
+    line = f"elo={elo_text(elo)}"
     if _ELO.search(parameters):
         return _ELO.sub(line, parameters, count=1)
     return f"{parameters}\n{line}" if parameters and not parameters.endswith("\n") else parameters + line
+
+
+def elo_text(elo: float) -> str:
+    """Give an Elo number in decimals, no more of them than it has, and at most six."""
+    return f"{elo:.{_DIGITS}f}".rstrip("0").rstrip(".")
 
 
 def encoded_text(text: str, what: str) -> bytes:

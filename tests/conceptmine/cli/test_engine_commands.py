@@ -223,7 +223,7 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
         (["convert", "NET", "copy.onnx", "--encoding", "float32"], "--encoding is of .pb.gz files"),
         (["convert", "NET", "copy.pb.gz", "--value-head", "q"], "A .pb.gz file keeps all heads"),
         (["convert", "NET", "copy.onnx", "--value-head", "q"], "There is no value head 'q'"),
-        (["convert", "NET", "copy.pb.gz", "--elo", "nan"], "The Elo number is nan"),
+        (["convert", "NET", "copy.pb.gz", "--elo", "nan"], "elo is nan; it must be between"),
         (["convert", "nowhere.safetensors", "copy.pb.gz"], "There is no network file nowhere.safetensors"),
         (["convert", "NET", "nowhere/copy.pb.gz"], "There is no folder nowhere"),
         (["convert", "NET", "copy.pb.gz", "--encoding", "int4"], "int4"),

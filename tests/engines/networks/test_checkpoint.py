@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from engines.networks import (
@@ -154,3 +156,27 @@ def test_a_damaged_or_missing_file_says_so(tmp_path: Path) -> None:
                 load(path)
     with pytest.raises(NetworkFormatError, match=r"cannot be read|is no safetensors file"):
         read_checkpoint(tmp_path)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_a_damaged_checkpoint_loads_or_is_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "a.safetensors"
+    write_checkpoint(small_network(FAMILIES["encoders on a tower"], batch_norm=True), path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        reach = data.draw(st.sampled_from([8, 2000, 8000, len(content)]))
+        content[data.draw(st.integers(0, reach - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    path.write_bytes(content)
+    try:
+        network, _ = read_checkpoint(path)
+    except NetworkFormatError as error:
+        assert str(error).startswith(str(path))
+        assert str(error).isprintable()
+        assert str(error).endswith(".")
+    else:
+        assert all(torch.isfinite(tensor).all() for tensor in network.folded().state_dict().values())
