@@ -108,7 +108,7 @@ def small_network(config: NetworkConfig, *, batch_norm: bool = False, seed: int 
                     tensor.uniform_(0.5, 2.0, generator=generator)
                 elif key != "weight":
                     tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
-                elif name in ("policy", "policy_query", "value", "moves_left"):
+                elif name in ("policy", "policy_query", "value"):
                     tensor.mul_(10)
     return network.eval().requires_grad_(False)
 
