@@ -107,7 +107,7 @@ def _win_draw_loss(memory, value, columns):
 @kernel
 def run(
     program, first, last, weights_array, moves_array, masks_array, values_array, begin, end, memory_array, scratch,
-    state, stride, held, logits_array, wdl_array, moves_left_array,
+    state, stride, held, logits_array, wdl_array, moves_left_array, attends,
 ):  # fmt: skip
     """Carry out the operations ``first`` to ``last`` (not itself) for the positions ``begin`` to ``end`` (not itself).
 
@@ -116,7 +116,9 @@ def run(
     ``scratch``, and at ``state`` the rows of positions, ``stride`` numbers each: with ``held`` those of all n positions
     (filled up to a multiple of ``BLOCK``), which keep what was calculated for a later call to go on with, else those of
     one block. Results go to ``logits_array`` float32 [n, 1858], ``wdl_array`` [n, 3] and ``moves_left_array`` [n], or
-    [0] without that head. Says whether all results so far are finite, save plies left.
+    [0] without that head. ``attends``: True, or None for a program without operations of attention; these are then left
+    out of what is compiled, for which an installation's first evaluation waits. Says whether all results so far are
+    finite, save plies left.
     """
     weights, memory, moves = pointer(weights_array), pointer(memory_array), pointer(moves_array)
     masks, values = pointer(masks_array), pointer(values_array)
@@ -184,14 +186,31 @@ def run(
                     _excite(memory, start, source, target, other, columns, floor)
                 elif operation == _TOKENS:
                     _tokens(memory, start + source, start + target, columns)
-                elif operation == _EMBED_PLANES:
+                elif operation == _ACTIVATION:
+                    activate(memory, start + target, columns, program[index, _KIND])
+                elif operation == _POLICY:
+                    for move in range(policy):
+                        logit = number(memory, start + source + number(moves, move))
+                        put(logits, (block + i) * policy + move, logit)
+                elif operation == _RESULTS:
+                    win, draw, loss = _win_draw_loss(memory, start + source, columns)
+                    put(wdl, 3 * (block + i), win)
+                    put(wdl, 3 * (block + i) + 1, draw)
+                    put(wdl, 3 * (block + i) + 2, loss)
+                    if other >= 0:
+                        put(moves_left, block + i, number(memory, start + other))
+                    # Zero times a number is zero only if it is finite.
+                    total += abs(_ZERO * win) + abs(_ZERO * draw) + abs(_ZERO * loss)
+                    for move in range(policy):
+                        total += abs(_ZERO * number(logits, (block + i) * policy + move))
+                if attends is None:
+                    continue
+                if operation == _EMBED_PLANES:
                     embed_planes(
                         masks, values, here, weights, weight, bias, columns, memory, start + target, start + other
                     )
                 elif operation == _EMBED_BOARD:
                     embed_board(masks, values, here, depth, weights, weight, bias, columns, memory, start + target)
-                elif operation == _ACTIVATION:
-                    activate(memory, start + target, columns, program[index, _KIND])
                 elif operation == _NORM:
                     skip = start + other if other >= 0 else -1
                     layer_norm(memory, start + source, skip, start + target, rows, columns, weights, weight)
@@ -208,19 +227,4 @@ def run(
                     pairs(memory, start + source, start + other, depth, start + target, scale, weights, scratch)
                 elif operation == _PROMOTIONS:
                     promotions(memory, start + source, start + target)
-                elif operation == _POLICY:
-                    for move in range(policy):
-                        logit = number(memory, start + source + number(moves, move))
-                        put(logits, (block + i) * policy + move, logit)
-                elif operation == _RESULTS:
-                    win, draw, loss = _win_draw_loss(memory, start + source, columns)
-                    put(wdl, 3 * (block + i), win)
-                    put(wdl, 3 * (block + i) + 1, draw)
-                    put(wdl, 3 * (block + i) + 2, loss)
-                    if other >= 0:
-                        put(moves_left, block + i, number(memory, start + other))
-                    # Zero times a number is zero only if it is finite.
-                    total += abs(_ZERO * win) + abs(_ZERO * draw) + abs(_ZERO * loss)
-                    for move in range(policy):
-                        total += abs(_ZERO * number(logits, (block + i) * policy + move))
     return total == _ZERO

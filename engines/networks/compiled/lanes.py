@@ -34,6 +34,7 @@ __all__ = [
     "number",
     "pointer",
     "power_of_two",
+    "prefetch",
     "put",
     "splat",
     "splatted",
@@ -95,6 +96,14 @@ def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
 def highest(builder: Any, a: Any, b: Any) -> Any:
     """Emit the higher of a and b; b where one is NaN."""
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def prefetch(builder: Any, pointer: Any) -> None:
+    """Emit that the cache line at a pointer will be read."""
+    bytes_at = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [bytes_at.type, *[ir.IntType(32)] * 3])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [bytes_at, *(ir.Constant(ir.IntType(32), number) for number in (0, 2, 1))])
 
 
 def _shuffled(builder: Any, a: Any, b: Any, places: Sequence[int]) -> Any:

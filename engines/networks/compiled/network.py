@@ -213,6 +213,7 @@ def _run(
     finite = run(
         program.rows, *operations, program.weights, program.moves, masks, values, *positions, memory, scratch, state,
         program.per_position, held, outputs.logits, outputs.wdl, outputs.moves_left,
+        True if program.attends else None,
     )  # fmt: skip
     return bool(finite)
 

@@ -14,7 +14,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIELDS", "NOWHERE", "ONTO", "Layer", "Operation", "Place", "Program", "aligned_zeros"]
+__all__ = [
+    "ATTENTION_OPERATIONS",
+    "FIELDS",
+    "NOWHERE",
+    "ONTO",
+    "Layer",
+    "Operation",
+    "Place",
+    "Program",
+    "aligned_zeros",
+]
 
 NOWHERE: Final = -1
 ONTO: Final = -1
@@ -61,6 +71,12 @@ class Operation(IntEnum):
     RESULTS = 16
     """Probabilities of win, draw and loss from ``columns`` numbers at ``source``; plies left from ``other``."""
 
+
+ATTENTION_OPERATIONS: Final = (
+    Operation.EMBED_PLANES, Operation.EMBED_BOARD, Operation.NORM, Operation.GATE, Operation.ATTENTION,
+    Operation.PAIRS, Operation.PROMOTIONS,
+)  # fmt: skip
+"""Those of networks with an attention body or an attention policy."""
 
 FIELDS: Final = (
     "operation", "source", "target", "other", "rows", "depth", "columns", "weights", "bias", "width", "kind",
@@ -125,6 +141,8 @@ class Program:
     """The most channels that go into a 3 × 3 convolution or come out of one; 0 without."""
     head_channels: int
     """The most channels of queries of one attention head, filled up; 0 without."""
+    attends: bool
+    """Whether there are operations of attention."""
     multiplications: int
     """Multiplications a position in convolutions (as they are carried out), dense layers and attention."""
 

@@ -10,7 +10,6 @@ Other numbers may be multiplied as they lie, and A also column by column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from engines.compiled import kernel
-from engines.networks.compiled.lanes import ALIGNMENT, VECTOR, WIDTH, address, fused, highest, splatted
+from engines.networks.compiled.lanes import ALIGNMENT, VECTOR, WIDTH, address, fused, highest, prefetch, splatted
 
 __all__ = [
     "ADJACENT",
@@ -81,74 +80,83 @@ def panels(matrix: NDArray[np.float64], width: int) -> NDArray[np.float32]:
         return np.concatenate(parts).astype(np.float32)
 
 
-def _multiplier(groups: int, width: int) -> Any:
-    """An intrinsic for `groups` groups of rows and panels of `width` vectors."""
+def _multiplier(groups: int, widest: int) -> Any:
+    """An intrinsic for `groups` groups of rows and a panel of as many vectors as it is told, at most `widest`."""
 
     @intrinsic
     def multiply(
-        typing: Any, a: Any, start: Any, row: Any, group: Any, along: Any, b: Any, panel: Any, step: Any, f: Any,
-        first: Any, first_row: Any, first_group: Any, c: Any, to: Any, to_row: Any, to_group: Any, depth: Any,
-        floor: Any,
+        typing: Any, vectors: Any, a: Any, start: Any, row: Any, group: Any, along: Any, b: Any, panel: Any, step: Any,
+        ahead: Any, f: Any, first: Any, first_row: Any, first_group: Any, c: Any, to: Any, to_row: Any, to_group: Any,
+        depth: Any, floor: Any,
     ) -> Any:  # fmt: skip
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a_value, start, row, group, along, b_value, panel, step = arguments[:8]
-            f_value, first, first_row, first_group, c_value, to, to_row, to_group, depth, floor = arguments[8:]
-            places = [(_INDEX(g), _INDEX(r)) for g in range(groups) for r in range(ROWS)]
-
-            def rows(numbers: Any, start: Any, row: Any, group: Any) -> list[Any]:
-                first = builder.gep(numbers, [start])
-                offsets = [builder.add(builder.mul(group, g), builder.mul(row, r)) for g, r in places]
-                return [builder.gep(first, [offset]) for offset in offsets]
-
-            def vectors(place: Any) -> list[Any]:
-                return [
-                    builder.load(address(builder, place, _INDEX(v * WIDTH), VECTOR), align=ALIGNMENT)
-                    for v in range(width)
-                ]
-
-            sources = rows(a_value, start, row, group)
-            weights = builder.gep(b_value, [panel])
-            starts = [vectors(place) for place in rows(f_value, first, first_row, first_group)]
-            before, body, done = builder.block, *map(builder.append_basic_block, ("step", "done"))
-            builder.branch(body)
-            builder.position_at_end(body)
-            k, a_place, b_place = (builder.phi(_INDEX) for _ in range(3))
-            sums = [[builder.phi(VECTOR) for _ in range(width)] for _ in places]
-            columns = vectors(builder.gep(weights, [b_place]))
-            numbers = [splatted(builder, builder.load(builder.gep(source, [a_place]))) for source in sources]
-            more = [
-                [fused(builder, number, column, total) for column, total in zip(columns, totals, strict=True)]
-                for number, totals in zip(numbers, sums, strict=True)
-            ]
-            following = builder.add(k, _INDEX(1))
-            for old, increment in ((k, _INDEX(1)), (a_place, along), (b_place, step)):
-                old.add_incoming(_INDEX(0), before)
-                old.add_incoming(builder.add(old, increment) if old is not k else following, body)
-            for olds, firsts, news in zip(sums, starts, more, strict=True):
-                for old, zeroth, new in zip(olds, firsts, news, strict=True):
-                    old.add_incoming(zeroth, before)
-                    old.add_incoming(new, body)
-            builder.cbranch(builder.icmp_signed("<", following, depth), body, done)
+            vectors, *others = arguments
+            done = builder.append_basic_block("done")
+            choice = builder.switch(vectors, done)
+            for width in range(1, widest + 1):
+                block = builder.append_basic_block(f"width{width}")
+                choice.add_case(_INDEX(width), block)
+                builder.position_at_end(block)
+                _generate(builder, groups, width, *others)
+                builder.branch(done)
             builder.position_at_end(done)
-            lowest = splatted(builder, floor)
-            for target, totals in zip(rows(c_value, to, to_row, to_group), more, strict=True):
-                for v, total in enumerate(totals):
-                    place = address(builder, target, _INDEX(v * WIDTH), VECTOR)
-                    builder.store(highest(builder, lowest, total), place, align=ALIGNMENT)
             return context.get_dummy_value()
 
         n = types.int64
-        return types.void(a, n, n, n, n, b, n, n, f, n, n, n, c, n, n, n, n, types.float32), generate
+        return types.void(n, a, n, n, n, n, b, n, n, n, f, n, n, n, c, n, n, n, n, types.float32), generate
 
     return multiply
 
 
-def _multipliers(groups: int, widest: int) -> Sequence[Any]:
-    return [_multiplier(groups, width) for width in range(1, widest + 1)]
+def _generate(
+    builder: Any, groups: int, width: int, a: Any, start: Any, row: Any, group: Any, along: Any, b: Any, panel: Any,
+    step: Any, ahead: Any, f: Any, first: Any, first_row: Any, first_group: Any, c: Any, to: Any, to_row: Any,
+    to_group: Any, depth: Any, floor: Any,
+) -> None:  # fmt: skip
+    """Emit the product of some groups of rows with a panel of `width` vectors."""
+    places = [(_INDEX(g), _INDEX(r)) for g in range(groups) for r in range(ROWS)]
+
+    def rows(numbers: Any, start: Any, row: Any, group: Any) -> list[Any]:
+        first = builder.gep(numbers, [start])
+        offsets = [builder.add(builder.mul(group, g), builder.mul(row, r)) for g, r in places]
+        return [builder.gep(first, [offset]) for offset in offsets]
+
+    def vectors(place: Any) -> list[Any]:
+        addresses = [address(builder, place, _INDEX(v * WIDTH), VECTOR) for v in range(width)]
+        return [builder.load(one, align=ALIGNMENT) for one in addresses]
+
+    sources = rows(a, start, row, group)
+    weights, following_weights = builder.gep(b, [panel]), builder.gep(b, [ahead])
+    starts = [vectors(place) for place in rows(f, first, first_row, first_group)]
+    before, body, done = builder.block, *map(builder.append_basic_block, ("step", "end"))
+    builder.branch(body)
+    builder.position_at_end(body)
+    k, a_place, b_place, line = (builder.phi(_INDEX) for _ in range(4))
+    sums = [[builder.phi(VECTOR) for _ in range(width)] for _ in places]
+    columns = vectors(builder.gep(weights, [b_place]))
+    numbers = [splatted(builder, builder.load(builder.gep(source, [a_place]))) for source in sources]
+    more = [
+        [fused(builder, number, column, total) for column, total in zip(columns, totals, strict=True)]
+        for number, totals in zip(numbers, sums, strict=True)
+    ]
+    prefetch(builder, builder.gep(following_weights, [line]))
+    for old, increment in ((k, _INDEX(1)), (a_place, along), (b_place, step), (line, _INDEX(WIDTH))):
+        old.add_incoming(_INDEX(0), before)
+        old.add_incoming(builder.add(old, increment), body)
+    for olds, firsts, news in zip(sums, starts, more, strict=True):
+        for old, zeroth, new in zip(olds, firsts, news, strict=True):
+            old.add_incoming(zeroth, before)
+            old.add_incoming(new, body)
+    builder.cbranch(builder.icmp_signed("<", builder.add(k, _INDEX(1)), depth), body, done)
+    builder.position_at_end(done)
+    lowest = splatted(builder, floor)
+    for target, totals in zip(rows(c, to, to_row, to_group), more, strict=True):
+        for v, total in enumerate(totals):
+            place = address(builder, target, _INDEX(v * WIDTH), VECTOR)
+            builder.store(highest(builder, lowest, total), place, align=ALIGNMENT)
 
 
-_one_1, _one_2, _one_3, _one_4 = _multipliers(1, 4)
-_two_1, _two_2, _two_3 = _multipliers(2, 3)
+_one_group, _two_groups = _multiplier(1, 4), _multiplier(2, 3)
 
 
 @kernel
@@ -160,57 +168,47 @@ def matrix_product(
 
     ``a``, ``start``, ``row``, ``group``, ``block``, ``along``: the numbers with A, where it begins, and the steps from
     row to row, from group to group, from block to block and from one number of a row to the next; ``b``, ``panel``,
-    ``step``: the numbers with B and where it begins, and from row to row of B, 0 if it is stored in panels; ``f``,
-    ``first``: where the sums start, the same [columns] for all rows; at ``NO_BIAS`` 64 zeros, and below zero with what
-    stands in C; ``c``, ``to``, ``to_row``, ``to_group``, ``to_block``: as for A, and the same place where there is one
-    panel only; ``depth``: at least one; ``columns``: a multiple of 16; ``width``: vectors in a panel; ``groups``,
-    ``blocks``: how many groups in a block, and blocks.
+    ``step``: the numbers with B and where it begins, and from row to row of B, `IN_PANELS` if it is stored so; ``f``,
+    ``first``: where the sums start from, the same [columns] for all rows, 64 zeros at `NO_BIAS`; below zero, they start
+    from what stands in C; ``c``, ``to``, ``to_row``, ``to_group``, ``to_block``: as for A, and the same place where
+    there is one panel only; ``depth``: at least one; ``columns``: a multiple of 16; ``width``: vectors in a panel;
+    ``groups``, ``blocks``: how many groups in a block, and blocks.
 
     A panel of B is used for all rows before the next one is read.
     """
     while columns > 0:
         vectors = min(width, columns // WIDTH)
         increment = step if step > 0 else vectors * WIDTH
+        # What is read next begins where the panel ends: each product of some rows fetches a part of it, as many as it
+        # takes. Where there are fewer, memory is waited for, and fetching ahead only gets in its way.
+        ahead, parts = panel + depth * vectors * WIDTH, vectors
+        if step > 0 or groups * blocks < 2 * vectors:
+            ahead, parts = panel, 0
         for index in range(blocks):
             x, y = start + index * block, to + index * to_block
-            g, first_row, first_group = f, 0, 0
+            starts, z, z_row, z_group = f, first, 0, 0
             if first < 0:
-                g, first_row, first_group = c, to_row, to_group
-            done = 0
-            if vectors <= WIDEST_OF_TWO:
-                while done + 2 <= groups:
-                    z = y if first < 0 else first
-                    if vectors == 2:
-                        _two_2(
-                            a, x, row, group, along, b, panel, increment, g, z, first_row, first_group,
-                            c, y, to_row, to_group, depth, floor,
-                        )  # fmt: skip
-                    elif vectors == 1:
-                        _two_1(
-                            a, x, row, group, along, b, panel, increment, g, z, first_row, first_group,
-                            c, y, to_row, to_group, depth, floor,
-                        )  # fmt: skip
-                    else:
-                        _two_3(
-                            a, x, row, group, along, b, panel, increment, g, z, first_row, first_group,
-                            c, y, to_row, to_group, depth, floor,
-                        )  # fmt: skip
-                    done += 2
-                    x += 2 * group
-                    y += 2 * to_group
-            while done < groups:
-                z = y if first < 0 else first
-                if vectors == 4:
-                    _one_4(a, x, row, 0, along, b, panel, increment, g, z, first_row, 0, c, y, to_row, 0, depth, floor)
-                elif vectors == 2:
-                    _one_2(a, x, row, 0, along, b, panel, increment, g, z, first_row, 0, c, y, to_row, 0, depth, floor)
-                elif vectors == 1:
-                    _one_1(a, x, row, 0, along, b, panel, increment, g, z, first_row, 0, c, y, to_row, 0, depth, floor)
+                starts, z, z_row, z_group = c, y, to_row, to_group
+            left = groups
+            while left > 0:
+                if left > 1 and vectors <= WIDEST_OF_TWO:
+                    _two_groups(
+                        vectors, a, x, row, group, along, b, panel, increment, ahead, starts, z, z_row, z_group,
+                        c, y, to_row, to_group, depth, floor,
+                    )  # fmt: skip
+                    done = 2
                 else:
-                    _one_3(a, x, row, 0, along, b, panel, increment, g, z, first_row, 0, c, y, to_row, 0, depth, floor)
-                done += 1
-                x += group
-                y += to_group
+                    _one_group(
+                        vectors, a, x, row, group, along, b, panel, increment, ahead, starts, z, z_row, z_group,
+                        c, y, to_row, to_group, depth, floor,
+                    )  # fmt: skip
+                    done = 1
+                left -= done
+                x += done * group
+                y += done * to_group
+                z += done * z_group
+                parts -= 1
+                ahead = ahead + depth * WIDTH if parts > 0 else panel
         panel += vectors * WIDTH if step > 0 else depth * vectors * WIDTH
         if first > NO_BIAS:
             first += vectors * WIDTH

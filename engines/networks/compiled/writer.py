@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from engines.networks.compiled.lanes import WIDTH
 from engines.networks.compiled.nonlinear import Activation
-from engines.networks.compiled.operations import FIELDS, NOWHERE, Layer, Operation, Place, Program, aligned_zeros
+from engines.networks.compiled.operations import (
+    ATTENTION_OPERATIONS,
+    FIELDS,
+    NOWHERE,
+    Layer,
+    Operation,
+    Place,
+    Program,
+    aligned_zeros,
+)
 from engines.networks.compiled.products import NO_BIAS, WIDEST, WIDEST_OF_TWO, panel_width, panels
 from engines.networks.compiled.winograd import BOARD, EDGE
 
@@ -55,6 +64,7 @@ class Writer:
         return Program(
             rows, weights, moves.astype(np.int64), self._layers,
             self._room + WIDTH * (1 - self._room // WIDTH % 2), self._channels, self._head_channels,
+            bool(np.isin(rows[:, 0], ATTENTION_OPERATIONS).any()),
             self._multiplications,
         )  # fmt: skip
 

@@ -38,8 +38,8 @@ class SmolgenLayers(nn.Module):
         """Map [n, 64, channels] to [n, heads, 64 (from), 64 (to)]."""
         x = self.norm1(self.activation(self.dense1(self.compress(tokens).flatten(1))))
         x = self.norm2(self.activation(self.dense2(x)))
-        generated: Tensor = shared(x.view(len(x), self.heads, -1))
-        return generated.view(len(x), self.heads, SQUARES, SQUARES)
+        generated: Tensor = shared(x.view(x.shape[0], self.heads, -1))
+        return generated.view(x.shape[0], self.heads, SQUARES, SQUARES)
 
 
 class SelfAttention(nn.Module):
@@ -63,7 +63,7 @@ class SelfAttention(nn.Module):
     def forward(self, tokens: Tensor, shared: nn.Linear | None) -> Tensor:
         """Map [n, 64, channels] to the same shape: norm(tokens + skip_scale · attention)."""
         query, key, value = (
-            layer(tokens).view(len(tokens), SQUARES, self.heads, -1).transpose(1, 2)
+            layer(tokens).view(tokens.shape[0], SQUARES, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
         weights = None

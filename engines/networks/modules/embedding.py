@@ -61,7 +61,7 @@ class Embedding(nn.Module):
         """Map [n, 64, planes of the input or channels of a tower] to [n, 64, channels]."""
         if self.kind == "map":
             positions = self.positions.to(tokens.dtype)
-            tokens = torch.cat([tokens, positions.expand(len(tokens), -1, -1)], dim=2)
+            tokens = torch.cat([tokens, positions.expand(tokens.shape[0], -1, -1)], dim=2)
         elif self.board is not None:
             board = self.board(tokens[:, :, :BOARD_PLANES].flatten(1))
             tokens = torch.cat([tokens, board.view(len(board), SQUARES, -1)], dim=2)
