@@ -57,7 +57,7 @@ def mine(
     roots: Annotated[int, typer.Option(help="positions to mine from and to test on")] = 200,
     simulations: Annotated[int, typer.Option(help="visits of each search")] = 400,
     layers: Annotated[
-        str | None, typer.Option(help="layers, comma-separated (default: last block and policy_hidden)")
+        str | None, typer.Option(help="layers, comma-separated (default: the last of the body and of the policy head)")
     ] = None,
     seed: Annotated[int, typer.Option(help="of all randomness")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",

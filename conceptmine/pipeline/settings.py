@@ -98,9 +98,13 @@ def network_path(path_or_name: str) -> Path:
 
 
 def default_layers(agent: Agent) -> tuple[str, ...]:
-    """The last layer of the tower and the hidden layer of the policy head: layers 19 and 23 of the paper's network."""
-    blocks = [name for name in agent.layers if name.startswith("block")]
-    return (blocks[-1] if blocks else "input", "policy_hidden")
+    """The last layers of the body and of the policy head before its logits: layers 19 and 23 of the paper's network.
+
+    Queries and keys of an attention policy are left out: they are halves of the logits.
+    """
+    layers = list(agent.layers)
+    head = [name for name in layers if name.startswith("policy_") and name not in ("policy_query", "policy_key")]
+    return layers[layers.index(head[0]) - 1], head[-1]
 
 
 def checked_settings(

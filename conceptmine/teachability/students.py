@@ -14,7 +14,6 @@ cannot disturb the student. Value and moves-left heads get no loss and keep thei
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from conceptmine.errors import InputError
 from conceptmine.teachability.gain import Gain, paired_gain
 from conceptmine.teachability.lessons import Lessons, PackedPositions
 from engines.chess.encoding import unpack_planes
-from engines.networks import Agent, load_agent
+from engines.networks import Agent, load_agent, trainable
 
 __all__ = [
     "StudentChoice",
@@ -315,7 +314,7 @@ def _epochs(
     student: Agent, positions: PackedPositions, policy: torch.Tensor, seed: int, settings: TeachingSettings
 ) -> Iterator[Agent]:
     """Train a copy of the student on target policies [n, 1858]; yields it as an agent after each epoch."""
-    network = copy.deepcopy(student.network).float().requires_grad_(True)
+    network = trainable(student.network, batch_norm="folded")
     device = student.device
     policy, legal = policy.to(device), torch.from_numpy(positions.legal).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)

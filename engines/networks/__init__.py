@@ -24,8 +24,10 @@ from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import read_network
 from engines.networks.leela.writing import write_network
+from engines.networks.training import BATCH_NORM_RULES, trainable
 
 __all__ = [
+    "BATCH_NORM_RULES",
     "Agent",
     "AttentionBody",
     "AttentionPolicy",
@@ -48,5 +50,6 @@ __all__ = [
     "load_agent",
     "read_network",
     "shipped_agents",
+    "trainable",
     "write_network",
 ]

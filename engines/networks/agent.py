@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
 from engines.chess.moves import policy_index
 from engines.networks.architecture import Edits, Network
-from engines.networks.compiled import CompiledNetwork, is_compilable
+from engines.networks.compiled import CompiledNetwork
 from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
@@ -112,7 +112,7 @@ class Agent:
         # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         float32 = all(weight.dtype == torch.float32 for weight in self.network.parameters())
-        compiled = self.device.type == "cpu" and float32 and is_compilable(self.config)
+        compiled = self.device.type == "cpu" and float32
         self._forward = CompiledNetwork(self.network) if compiled else TorchNetwork(self.network)
         self._sha256 = sha256
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.chess.encoding import INPUT_PLANES
-from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead, ValueHead
+from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig
 from engines.networks.modules.activations import activation_called
 from engines.networks.modules.attention import EncoderLayer
 from engines.networks.modules.embedding import Embedding
@@ -37,6 +37,8 @@ __all__ = ["Edits", "Network", "NetworkOutput", "edited", "set_tensor"]
 
 Edits: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
 """By layer name, what to do with that layer's output before the network goes on: a function from tensor to tensor."""
+
+_Head = TypeVar("_Head")
 
 _GENERATED_WEIGHTS: Final = 64 * 64
 
@@ -229,8 +231,8 @@ class Network(HeadModules):
         values = _exchanged(config.value_name, config.value, config.other_values, value, "value")
         chosen = replace(
             config,
-            policy_name=policies[0][0], policy=cast(PolicyHead, policies[0][1]), other_policies=policies[1:],
-            value_name=values[0][0], value=cast(ValueHead, values[0][1]), other_values=values[1:],
+            policy_name=policies[0][0], policy=policies[0][1], other_policies=policies[1:],
+            value_name=values[0][0], value=values[0][1], other_values=values[1:],
         )  # fmt: skip
         other = Network(chosen, self.batch_norm, seed=None)
         for name, child in self.named_children():
@@ -362,10 +364,9 @@ def _tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-_Named: TypeAlias = tuple[str, PolicyHead | ValueHead]
-
-
-def _exchanged(name: str, head: object, others: Iterable[tuple[str, object]], wanted: str | None, kind: str) -> tuple:
+def _exchanged(
+    name: str, head: _Head, others: Iterable[tuple[str, _Head]], wanted: str | None, kind: str
+) -> tuple[tuple[str, _Head], ...]:
     """All heads of a kind by name, the wanted one first."""
     heads = {name: head, **dict(others)}
     wanted = name if wanted is None else wanted
@@ -396,7 +397,7 @@ class _Pass:
         """The same for a layer that gives tokens [n, 64, channels], seen as [n, channels, 8, 8]."""
         if name not in self.wanted and (self.edit is None or name not in self.edit):
             return tokens
-        return _tokens(self.at(name, tokens.transpose(1, 2).unflatten(2, (8, 8))))
+        return _tokens(self.at(name, tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], 8, 8)))
 
 
 def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -13,11 +13,14 @@ from typing import Final
 import numpy as np
 
 from engines.compiled import kernel
+from engines.networks.compiled.attention import attention, pairs, promotions
+from engines.networks.compiled.embedding import embed_board, embed_planes
 from engines.networks.compiled.first_layer import TAPS, first_layer
 from engines.networks.compiled.lanes import WIDTH, add, fma, higher, load, multiply, number, pointer, put, splat, store
-from engines.networks.compiled.nonlinear import mish, sigmoid
-from engines.networks.compiled.products import ROWS, matrix_product
-from engines.networks.compiled.program import FIELDS, Operation
+from engines.networks.compiled.nonlinear import activate, sigmoid
+from engines.networks.compiled.norms import gate, layer_norm
+from engines.networks.compiled.operations import FIELDS, Operation
+from engines.networks.compiled.products import ADJACENT, IN_PANELS, NO_BIAS, ROWS, matrix_product
 from engines.networks.compiled.winograd import BOARD, EDGE, TILES, TRANSFORMED, from_tiles, to_tiles
 
 __all__ = ["BLOCK", "run", "scratch_size"]
@@ -26,11 +29,13 @@ BLOCK: Final = 16
 """Positions that go through an operation together; a multiple of four."""
 
 (
-    _OPERATION, _SOURCE, _TARGET, _OTHER, _DEPTH, _COLUMNS, _WEIGHTS, _BIAS, _WIDTH, _RECTIFIED
+    _OPERATION, _SOURCE, _TARGET, _OTHER, _ROWS, _DEPTH, _COLUMNS, _WEIGHTS, _BIAS, _WIDTH, _KIND, _RECTIFIED
 ) = range(len(FIELDS))  # fmt: skip
-_FIRST_LAYER, _CONVOLUTION, _POOL, _DENSE, _EXCITE, _POINTWISE, _MISH, _TANH, _POLICY, _RESULTS = (
-    int(operation) for operation in Operation
-)
+(
+    _FIRST_LAYER, _CONVOLUTION, _POOL, _EXCITE, _TOKENS, _EMBED_PLANES, _EMBED_BOARD, _DENSE, _PRODUCT, _ACTIVATION,
+    _NORM, _GATE, _ATTENTION, _PAIRS, _PROMOTIONS, _POLICY, _RESULTS,
+) = (int(operation) for operation in Operation)  # fmt: skip
+_SQUARES: Final = 64
 _ZERO: Final = np.float32(0.0)
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1.0)
@@ -38,10 +43,11 @@ _LOWEST: Final = np.float32(-np.inf)
 _A_SQUARE: Final = np.float32(1 / 64)
 
 
-def scratch_size(channels: int) -> int:
-    """Numbers of scratch memory that a run needs when no convolution has more channels than this."""
+def scratch_size(channels: int, head_channels: int) -> int:
+    """Numbers of scratch memory that a run needs when no convolution and no attention head has more channels."""
     tiles: int = BLOCK * TRANSFORMED * _step(channels)
-    return 2 * tiles + max((BOARD + TAPS) * channels, TRANSFORMED * WIDTH)
+    convolution = 2 * tiles + max((BOARD + TAPS) * channels, TRANSFORMED * WIDTH)
+    return max(convolution, _SQUARES * (_SQUARES + head_channels))
 
 
 @kernel
@@ -78,12 +84,12 @@ def _excite(memory, start, source, target, gates, columns, floor):
 
 
 @kernel
-def _shift(memory, start, rows, weights, bias, columns, floor):
-    """Add the bias to ``rows`` rows of ``columns`` numbers, and make them at least ``floor``."""
-    lowest = splat(floor)
-    for place in range(start, start + rows * columns, columns):
-        for c in range(0, columns, WIDTH):
-            store(memory, place + c, higher(lowest, add(load(memory, place + c), load(weights, bias + c))))
+def _tokens(memory, source, target, columns):
+    for rank in range(1, 9):
+        place = source + (rank * EDGE + 1) * columns
+        for c in range(0, 8 * columns, WIDTH):
+            store(memory, target + c, load(memory, place + c))
+        target += 8 * columns
 
 
 @kernel
@@ -123,7 +129,7 @@ def run(
         for index in range(first, last):
             operation = program[index, _OPERATION]
             source, target, other = program[index, _SOURCE], program[index, _TARGET], program[index, _OTHER]
-            depth, columns = program[index, _DEPTH], program[index, _COLUMNS]
+            rows, depth, columns = program[index, _ROWS], program[index, _DEPTH], program[index, _COLUMNS]
             weight, bias, width = program[index, _WEIGHTS], program[index, _BIAS], program[index, _WIDTH]
             floor = _ZERO if program[index, _RECTIFIED] else _LOWEST
             # A product that fits into one panel may take the place of its factor, which halves what the cache must
@@ -137,57 +143,71 @@ def run(
                 products = tiles
             work = products + BLOCK * TRANSFORMED * to_step
 
-            outer = inner = 1
+            a, row, group, a_step = base + source, depth, ROWS * depth, 0
+            c, to_row, to_group, c_step = base + target, columns, ROWS * columns, 0
+            groups, blocks, first_sum, lowest = (rows + ROWS - 1) // ROWS, count, bias, floor
             if operation == _CONVOLUTION:
                 for i in range(count):
                     place = base + i * stride + source
                     to_tiles(memory, place, depth, tiles + i * TRANSFORMED * step, step, work)
-                inner, groups = TRANSFORMED, count
-                a, row, group, a_outer, a_inner = tiles, depth, TRANSFORMED * step, 0, step
-                c, to_row, to_group, c_outer, c_inner = products, columns, TRANSFORMED * to_step, 0, to_step
-                b_inner = depth * columns
-            elif operation == _POINTWISE:
-                outer, inner, groups = count, 8, 2
-                a, row, group = base + source + (EDGE + 1) * depth, depth, ROWS * depth
-                a_outer, a_inner = stride, EDGE * depth
-                c, to_row, to_group, c_outer, c_inner = base + target, columns, ROWS * columns, stride, 8 * columns
-                b_inner = 0
-            else:
+                factors = TRANSFORMED
+                a, group, a_step = tiles, TRANSFORMED * step, step
+                c, to_group, c_step = products, TRANSFORMED * to_step, to_step
+                groups, blocks, first_sum, lowest = count, 1, NO_BIAS, _LOWEST
+            elif operation == _DENSE:
                 # Rows go in fours; what is calculated for rows behind the last position is never read.
-                groups = (count + ROWS - 1) // ROWS if operation == _DENSE else 0
-                a, row, group, a_outer, a_inner = base + source, stride, ROWS * stride, 0, 0
-                c, to_row, to_group, c_outer, c_inner = base + target, stride, ROWS * stride, 0, 0
-                b_inner = 0
-            if groups > 0:
-                for i in range(outer):
-                    for k in range(inner):
-                        matrix_product(
-                            memory, a + i * a_outer + k * a_inner, row, group, groups,
-                            weights, weight + k * b_inner,
-                            memory, c + i * c_outer + k * c_inner, to_row, to_group, depth, columns, width,
-                        )  # fmt: skip
+                factors = 1
+                row, group, to_row, to_group = stride, ROWS * stride, stride, ROWS * stride
+                groups, blocks = (count + ROWS - 1) // ROWS, 1
+            else:
+                factors = 1 if operation == _PRODUCT else 0
+            for k in range(factors):
+                matrix_product(
+                    memory, a + k * a_step, row, group, stride, ADJACENT, weights, weight + k * depth * columns,
+                    IN_PANELS, weights, first_sum, memory, c + k * c_step, to_row, to_group, stride, depth, columns,
+                    width, groups, blocks, lowest,
+                )  # fmt: skip
             for i in range(count):
                 start = base + i * stride
+                here = (block + i) * planes
                 if operation == _CONVOLUTION:
                     skip = start + other if other >= 0 else -1
                     place = products + i * TRANSFORMED * to_step
                     from_tiles(memory, place, to_step, columns, weights, bias, skip, floor, start + target, work)
-                elif operation in (_DENSE, _POINTWISE):
-                    rows = 64 if operation == _POINTWISE else 1
-                    _shift(memory, start + target, rows, weights, bias, columns, floor)
                 elif operation == _FIRST_LAYER:
-                    place = (block + i) * planes
                     first_layer(
-                        masks, values, place, weights, weight, bias, columns, floor, memory, start + target, scratch
+                        masks, values, here, weights, weight, bias, columns, floor, memory, start + target, scratch
                     )
                 elif operation == _POOL:
                     _pool(memory, start, source, target, columns)
                 elif operation == _EXCITE:
                     _excite(memory, start, source, target, other, columns, floor)
-                elif operation == _MISH:
-                    mish(memory, start + target, columns)
-                elif operation == _TANH:
-                    put(memory, start + target, np.float32(math.tanh(number(memory, start + target))))
+                elif operation == _TOKENS:
+                    _tokens(memory, start + source, start + target, columns)
+                elif operation == _EMBED_PLANES:
+                    embed_planes(
+                        masks, values, here, weights, weight, bias, columns, memory, start + target, start + other
+                    )
+                elif operation == _EMBED_BOARD:
+                    embed_board(masks, values, here, depth, weights, weight, bias, columns, memory, start + target)
+                elif operation == _ACTIVATION:
+                    activate(memory, start + target, columns, program[index, _KIND])
+                elif operation == _NORM:
+                    skip = start + other if other >= 0 else -1
+                    layer_norm(memory, start + source, skip, start + target, rows, columns, weights, weight)
+                elif operation == _GATE:
+                    gate(memory, start + target, columns, weights, weight)
+                elif operation == _ATTENTION:
+                    more = start + other if other >= 0 else -1
+                    scale = number(weights, weight)
+                    attention(
+                        memory, start + source, more, start + target, rows, depth, columns, scale, weights, scratch
+                    )
+                elif operation == _PAIRS:
+                    scale = number(weights, weight)
+                    pairs(memory, start + source, start + other, depth, start + target, scale, weights, scratch)
+                elif operation == _PROMOTIONS:
+                    promotions(memory, start + source, start + target)
                 elif operation == _POLICY:
                     for move in range(policy):
                         logit = number(memory, start + source + number(moves, move))

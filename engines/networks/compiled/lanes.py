@@ -12,7 +12,7 @@ checked: handing arrays from function to function would make most of the code to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from llvmlite import ir
@@ -27,6 +27,7 @@ __all__ = [
     "fma",
     "fused",
     "higher",
+    "highest",
     "load",
     "lower",
     "multiply",
@@ -38,6 +39,8 @@ __all__ = [
     "splatted",
     "store",
     "subtract",
+    "total",
+    "transposed",
 ]
 
 WIDTH: Final = 16
@@ -87,6 +90,16 @@ def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Emit a · b + c."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{WIDTH}f32"), [a, b, c])
+
+
+def highest(builder: Any, a: Any, b: Any) -> Any:
+    """Emit the higher of a and b; b where one is NaN."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _shuffled(builder: Any, a: Any, b: Any, places: Sequence[int]) -> Any:
+    """Emit the numbers at `places` of two vectors laid end to end."""
+    return builder.shuffle_vector(a, b, ir.Constant(_WORDS, list(places)))
 
 
 @intrinsic
@@ -196,11 +209,7 @@ def lower(typing: Any, a: Any, b: Any) -> Any:
 def higher(typing: Any, a: Any, b: Any) -> Any:
     """Give the higher of a and b; b where one is NaN."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a_value, b_value = arguments
-        return builder.select(builder.fcmp_ordered(">", a_value, b_value), a_value, b_value)
-
-    return _lanes(_lanes, _lanes), generate
+    return _lanes(_lanes, _lanes), lambda context, builder, signature, arguments: highest(builder, *arguments)
 
 
 @intrinsic
@@ -213,3 +222,45 @@ def power_of_two(typing: Any, shifted: Any) -> Any:
         return builder.bitcast(builder.shl(exponent, ir.Constant(_WORDS, [_MANTISSA_BITS] * WIDTH)), VECTOR)
 
     return _lanes(_lanes), generate
+
+
+@intrinsic
+def total(typing: Any, vector: Any) -> Any:
+    """Give the sum of the sixteen numbers: of halves, of their halves, and so on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (sums,) = arguments
+        for half in (8, 4, 2, 1):
+            others = _shuffled(builder, sums, sums, [lane ^ half for lane in range(WIDTH)])
+            sums = builder.fadd(sums, others)
+        return builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(_lanes), generate
+
+
+@intrinsic
+def transposed(typing: Any, numbers: Any, start: Any, row: Any, others: Any, to: Any, to_row: Any) -> Any:
+    """Write the transpose of 16 × 16 float32 numbers: from `start` on in steps of `row`, to `to` on by `to_row`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, row, target, to, to_row = arguments
+        index = ir.IntType(64)
+
+        def place(pointer: Any, start: Any, step: Any, i: int) -> Any:
+            return address(builder, pointer, builder.add(start, builder.mul(step, index(i))), VECTOR)
+
+        rows = [builder.load(place(source, start, row, i), align=ALIGNMENT) for i in range(WIDTH)]
+        # Each round swaps the off-diagonal quarters of blocks of 2 · half, in all rows.
+        for half in (8, 4, 2, 1):
+            upper = [lane if not lane & half else WIDTH + lane - half for lane in range(WIDTH)]
+            lower = [lane + half if not lane & half else WIDTH + lane for lane in range(WIDTH)]
+            for i in range(WIDTH):
+                if not i & half:
+                    a, b = rows[i], rows[i + half]
+                    rows[i], rows[i + half] = _shuffled(builder, a, b, upper), _shuffled(builder, a, b, lower)
+        for i, vector in enumerate(rows):
+            builder.store(vector, place(target, to, to_row, i), align=ALIGNMENT)
+        return context.get_dummy_value()
+
+    n = types.int64
+    return types.void(numbers, n, n, others, n, n), generate

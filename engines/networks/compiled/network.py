@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from engines.networks.architecture import Edits, Network, edited
 from engines.networks.compiled.interpreter import BLOCK, run, scratch_size
+from engines.networks.compiled.operations import Program, aligned_zeros
 from engines.networks.compiled.parallel import shares, together
 from engines.networks.compiled.products import ROWS
-from engines.networks.compiled.program import Program, aligned_zeros, program_of
+from engines.networks.compiled.program import program_of
 from engines.networks.outputs import Outputs
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -48,7 +49,7 @@ class CompiledNetwork:
         self.positions_at_once = max(ROWS, STATE_BYTES // (4 * program.per_position) // ROWS * ROWS)
         self.multiplications = program.multiplications
         self._program = program
-        self._scratch = scratch_size(program.channels)
+        self._scratch = scratch_size(program.channels, program.head_channels)
         self._moves_left = network.config.moves_left is not None
         self._memories: list[NDArray[np.float32]] = []
 

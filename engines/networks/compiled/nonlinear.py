@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,24 @@ from engines.networks.compiled.lanes import (
     subtract,
 )
 
-__all__ = ["exponential", "mish", "sigmoid"]
+__all__ = ["Activation", "activate", "exponential", "sigmoid"]
+
+
+class Activation(IntEnum):
+    """An activation function; relu is often part of the operation before."""
+
+    RELU = 0
+    MISH = 1
+    SWISH = 2
+    """x · sigmoid(x)."""
+    RELU2 = 3
+    """The square of relu."""
+    SELU = 4
+    TANH = 5
+    SIGMOID = 6
+
+
+_IS_RELU, _IS_MISH, _IS_SWISH, _IS_RELU2, _IS_SELU, _IS_TANH, _IS_SIGMOID = map(int, Activation)
 
 # exp(x) = 2ⁿ · exp(r), n the whole number nearest to x / ln 2 and |r| ≤ ln 2 / 2. ln 2 is subtracted in two parts, the
 # first so short that n times it is exact. Adding 1.5 · 2²³ rounds to a whole number.
@@ -39,6 +57,8 @@ _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(1 / k) for k in (2, 6, 24, 120, 720, 
 _ZERO: Final = np.float32(0.0)
 _ONE: Final = np.float32(1.0)
 _TWO: Final = np.float32(2.0)
+_SELU_ABOVE: Final = np.float32(1.0507009873554804934)
+_SELU_BELOW: Final = np.float32(1.0507009873554804934 * 1.6732632423543772848)
 
 
 @kernel
@@ -66,13 +86,44 @@ def sigmoid(x):
 
 
 @kernel
-def mish(numbers, start, size):
-    """Replace ``size`` numbers x, a multiple of sixteen, by x · tanh(ln(1 + exp(x))); zeros stay.
+def _mish(x):
+    """x · tanh(ln(1 + exp(x))), which is x · n / (n + 2) with n = exp(x) · (exp(x) + 2)."""
+    e = exponential(lower(splat(_MISH_IS_IDENTITY), x))
+    n = multiply(e, add(e, splat(_TWO)))
+    return multiply(x, divide(n, add(n, splat(_TWO))))
 
-    That is x · n / (n + 2) with n = exp(x) · (exp(x) + 2).
-    """
+
+@kernel
+def _selu(x):
+    """The scaled exponential linear unit (Klambauer et al. 2017)."""
+    below = subtract(exponential(lower(splat(_ZERO), x)), splat(_ONE))
+    return fma(splat(_SELU_BELOW), below, multiply(splat(_SELU_ABOVE), higher(splat(_ZERO), x)))
+
+
+@kernel
+def _tanh(x):
+    """2 · sigmoid(2 · x) − 1."""
+    return fma(splat(_TWO), sigmoid(multiply(splat(_TWO), x)), splat(-_ONE))
+
+
+@kernel
+def activate(numbers, start, size, function):
+    """Replace ``size`` numbers, a multiple of sixteen, by an `Activation`; zeros stay, save in a sigmoid."""
     for i in range(start, start + size, WIDTH):
         x = load(numbers, i)
-        e = exponential(lower(splat(_MISH_IS_IDENTITY), x))
-        n = multiply(e, add(e, splat(_TWO)))
-        store(numbers, i, multiply(x, divide(n, add(n, splat(_TWO)))))
+        if function == _IS_MISH:
+            x = _mish(x)
+        elif function == _IS_SWISH:
+            x = multiply(x, sigmoid(x))
+        elif function == _IS_RELU:
+            x = higher(splat(_ZERO), x)
+        elif function == _IS_RELU2:
+            x = higher(splat(_ZERO), x)
+            x = multiply(x, x)
+        elif function == _IS_SELU:
+            x = _selu(x)
+        elif function == _IS_TANH:
+            x = _tanh(x)
+        else:
+            x = sigmoid(x)
+        store(numbers, i, x)

@@ -177,7 +177,7 @@ class _Store:
         modules = (self._network, *self._network.other_policies)
         for name, head, module in zip(config.policy_names, policies, modules, strict=True):
             if isinstance(head, AttentionPolicy) and head.encoders:
-                encoders = module.encoders("policy_encoder", len(head.encoders))  # type: ignore[operator]
+                encoders = module.encoders("policy_encoder", len(head.encoders))
                 message = heads.policies[name]
                 message.pol_headcount = self._add_encoders(message.pol_encoder, encoders)
         for name, block, convolution in convolutions(weights, heads, self._network):

@@ -39,8 +39,8 @@ class SmolgenLayers(nn.Module):
         """Map [n, 64, channels] to [n, heads, 64 (from), 64 (to)]."""
         x = self.norm1(self.activation(self.dense1(self.compress(tokens).flatten(1))))
         x = self.norm2(self.activation(self.dense2(x)))
-        generated: Tensor = shared(x.unflatten(1, (self.heads, -1)))
-        return generated.unflatten(2, (SQUARES, SQUARES))
+        generated: Tensor = shared(x.view(len(x), self.heads, -1))
+        return generated.view(len(x), self.heads, SQUARES, SQUARES)
 
 
 class SelfAttention(nn.Module):
@@ -66,7 +66,7 @@ class SelfAttention(nn.Module):
         x = in_type_of(self.query.weight, tokens)
         # The products of queries and keys are taken in the type of the tokens, as their softmax is.
         query, key, value = (
-            in_type_of(tokens, layer(x)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            in_type_of(tokens, layer(x)).view(len(tokens), SQUARES, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
         weights = None

@@ -41,6 +41,8 @@ class Embedding(nn.Module):
     layers on each square.
     """
 
+    positions: Tensor
+
     def __init__(self, planes: int, body: AttentionBody, activation: Activation, ffn_activation: Activation) -> None:
         super().__init__()
         self.kind = body.embedding
@@ -64,7 +66,7 @@ class Embedding(nn.Module):
             tokens = torch.cat([tokens, positions.expand(len(tokens), -1, -1)], dim=2)
         elif self.board is not None:
             board = self.board(tokens[:, :, :BOARD_PLANES].flatten(1))
-            tokens = torch.cat([tokens, board.unflatten(1, (SQUARES, -1))], dim=2)
+            tokens = torch.cat([tokens, board.view(len(board), SQUARES, -1)], dim=2)
         x = self.activation(self.dense(tokens))
         if self.norm is not None:
             x = self.norm(x)

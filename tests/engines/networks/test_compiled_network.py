@@ -15,9 +15,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.chess.encoding import pack_boards, unpack_planes
-from engines.networks import Agent, Network, NetworkConfig, Tower, ValueHead
+from engines.networks import (
+    Agent,
+    AttentionBody,
+    AttentionPolicy,
+    Encoder,
+    MovesLeftHead,
+    Network,
+    NetworkConfig,
+    Smolgen,
+    Tower,
+    ValueHead,
+)
 from engines.networks.compiled.network import CompiledNetwork
+from engines.networks.config import ACTIVATIONS
 from engines.networks.outputs import Outputs
+from tests.engines.networks.conftest import every_weight_matters
 
 Make = Callable[..., Network]
 Positions = tuple[NDArray[np.uint64], NDArray[np.float32]]
@@ -25,6 +38,26 @@ Positions = tuple[NDArray[np.uint64], NDArray[np.float32]]
 SIZES = (0, 1, 5, 17, 257)
 TOLERANCE = 2e-5
 """Between float32 results of the two ways to calculate, relative to the largest number of a layer."""
+
+GENERATOR = Smolgen(compressed=4, hidden=12, generated=20)
+HEADS: dict[str, Any] = {"value": ValueHead(4, 16), "moves_left": MovesLeftHead(2, 8)}
+ATTENTION = {
+    "map": NetworkConfig(
+        attention=AttentionBody(24, (Encoder(3, 60, 40, GENERATOR),) * 2, "map", multiplied=True, added=True),
+        policy=AttentionPolicy(20, 24), activation="mish", smolgen_activation="swish", ffn_activation="relu2", **HEADS,
+    ),
+    "dense": NetworkConfig(
+        attention=AttentionBody(32, (Encoder(4, 32, 48),) * 2, "dense", 12, 40, added=True),
+        policy=AttentionPolicy(32, 32, (Encoder(2, 24, 16),)), **HEADS,
+    ),
+    "tower": NetworkConfig(
+        Tower(16, 1, 4), AttentionBody(16, (Encoder(1, 16, 20, GENERATOR),), "tower"),
+        policy=AttentionPolicy(16, 8), activation="mish", **HEADS,
+    ),
+    "policy": NetworkConfig(
+        Tower(8, 2, (0, 4)), policy=AttentionPolicy(20, 24, (Encoder(2, 24, 16, GENERATOR),)), **HEADS
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +76,11 @@ def positions() -> Positions:
     masks, values = pack_boards(boards)
     assert (masks[:, 12::13] != 0).any()
     return masks, values
+
+
+def with_attention(kind: str, make_network: Make) -> Network:
+    """A network of one of the kinds above, or a residual one."""
+    return every_weight_matters(Network(ATTENTION[kind])) if kind in ATTENTION else make_network(se_channels=(0, 4))
 
 
 def outputs_of(outputs: Outputs) -> tuple[NDArray[np.float32], ...]:
@@ -74,12 +112,60 @@ configurations = st.builds(
 )
 
 
+@st.composite
+def encoders(draw: st.DrawFn, most: int, generated: int) -> tuple[Encoder, ...]:
+    """Encoders of one shape, since a file has only one; with smolgen if something is to be generated."""
+    heads = draw(st.sampled_from([1, 2, 3, 5, 8]))
+    width = heads * draw(st.sampled_from([1, 8, 12, 16, 20, 32]))
+    sizes = st.sampled_from([1, 4, 16, 20])
+    smolgen = Smolgen(draw(sizes), draw(sizes), generated) if generated else None
+    encoder = Encoder(heads, width, draw(st.sampled_from([8, 24, 33])), smolgen)
+    return (encoder,) * draw(st.integers(1, most))
+
+
+@st.composite
+def attention_configurations(draw: st.DrawFn) -> NetworkConfig:
+    """Networks with an attention body, or an attention policy on a tower."""
+    generated = draw(st.sampled_from([0, 1, 8, 16, 20]))
+    embedding = draw(st.sampled_from(["map", "dense", "tower", "none"]))
+    channels = st.sampled_from([1, 8, 16, 24, 33, 64])
+    body = None
+    if embedding != "none":
+        body = AttentionBody(
+            draw(channels), draw(encoders(3, generated)), embedding,
+            multiplied=draw(st.booleans()), added=draw(st.booleans()),
+            **({"dense_channels": draw(channels), "dense_hidden": draw(channels)} if embedding == "dense" else {}),
+        )  # fmt: skip
+    functions = st.sampled_from(ACTIVATIONS)
+    tower = Tower(draw(channels), draw(st.integers(0, 1))) if embedding in ("tower", "none") else None
+    of_policy = draw(encoders(2, generated)) if draw(st.booleans()) else ()
+    return NetworkConfig(
+        tower, body, AttentionPolicy(draw(channels), draw(channels), of_policy),
+        ValueHead(draw(st.integers(1, 20)), 20, scalar=draw(st.booleans())),
+        draw(st.sampled_from([None, MovesLeftHead(5, 8)])),
+        activation=draw(st.sampled_from(["relu", "mish"])),
+        smolgen_activation=draw(functions), ffn_activation=draw(st.none() | functions),
+    )  # fmt: skip
+
+
 @given(shape=configurations, seed=st.integers(0, 5))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_layer_is_the_torch_modules(
     positions: Positions, make_network: Make, shape: dict[str, Any], seed: int
 ) -> None:
-    network = make_network(**shape, blocks=len(shape["se_channels"]), seed=seed).folded()
+    check_layers(make_network(**shape, blocks=len(shape["se_channels"]), seed=seed).folded(), positions)
+
+
+@given(config=attention_configurations(), seed=st.integers(0, 5))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_layer_is_the_torch_modules_with_attention(
+    positions: Positions, config: NetworkConfig, seed: int
+) -> None:
+    check_layers(every_weight_matters(Network(config, seed=seed), seed).folded(), positions)
+
+
+def check_layers(network: Network, positions: Positions) -> None:
+    """Hold all layers and outputs of the compiled network against the module's."""
     some = positions[0][:5], positions[1][:5]
     compiled = CompiledNetwork(network)
     with torch.inference_mode():
@@ -108,8 +194,16 @@ def test_every_layer_is_the_torch_modules(
 def test_a_position_gets_the_same_bits_in_any_company(
     make_network: Make, positions: Positions, shape: dict[str, Any]
 ) -> None:
+    check_company(CompiledNetwork(make_network(**shape)), positions)
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_attention_too_gives_the_same_bits_in_any_company(positions: Positions, kind: str) -> None:
+    check_company(CompiledNetwork(every_weight_matters(Network(ATTENTION[kind]))), positions)
+
+
+def check_company(network: CompiledNetwork, positions: Positions) -> None:
     masks, values = positions
-    network = CompiledNetwork(make_network(**shape))
     together, _ = network.evaluate(masks, values)
     for size in SIZES:
         for start in {0, (257 - size) // 2, 257 - size}:
@@ -119,16 +213,19 @@ def test_a_position_gets_the_same_bits_in_any_company(
     assert backwards.logits.tobytes() == together.logits[::-1].tobytes()
 
 
-@pytest.mark.parametrize("threads", [2, 3, 8])
-def test_the_number_of_threads_changes_no_bit(make_network: Make, positions: Positions, threads: int) -> None:
-    network = CompiledNetwork(make_network())
-    edit = {"block1": lambda x: x * 2}
+@pytest.mark.parametrize(("kind", "threads"), [("residual", 2), ("residual", 3), ("residual", 8), ("map", 3)])
+def test_the_number_of_threads_changes_no_bit(
+    make_network: Make, positions: Positions, kind: str, threads: int
+) -> None:
+    module = with_attention(kind, make_network)
+    network, layer = CompiledNetwork(module), module.layer_names[1]
+    edit = {layer: lambda x: x * 2}
     for size in SIZES:
         some = positions[0][:size], positions[1][:size]
         assert same(network.evaluate(*some, threads=threads)[0], network.evaluate(*some)[0])
         assert same(network.evaluate(*some, edit, threads)[0], network.evaluate(*some, edit)[0])
-    alone = network.activations(*positions, ["block2", "value"])
-    shared = network.activations(*positions, ["block2", "value"], threads)
+    alone = network.activations(*positions, [layer, "value"])
+    shared = network.activations(*positions, [layer, "value"], threads)
     assert all((alone[name] == shared[name]).all() for name in alone)
 
 
@@ -152,8 +249,9 @@ def test_one_network_answers_several_threads_at_once(make_network: Make, positio
     assert all(right)
 
 
-def test_an_edit_that_changes_nothing_changes_no_bit(make_network: Make, positions: Positions) -> None:
-    module = make_network(se_channels=(0, 4))
+@pytest.mark.parametrize("kind", ["residual", *ATTENTION])
+def test_an_edit_that_changes_nothing_changes_no_bit(make_network: Make, positions: Positions, kind: str) -> None:
+    module = with_attention(kind, make_network)
     network = CompiledNetwork(module)
     plain, _ = network.evaluate(*positions)
     seen: dict[str, tuple[int, ...]] = {}
@@ -167,17 +265,18 @@ def test_an_edit_that_changes_nothing_changes_no_bit(make_network: Make, positio
 
     assert same(network.evaluate(*positions, {name: look(name) for name in module.layer_names})[0], plain)
     assert list(seen) == list(module.layer_names)
-    assert seen["block2"] == (257, 8, 8, 8)
+    assert seen[module.layer_names[0]] == (257, module.config.channels, 8, 8)
     assert seen["policy"] == (257, 1858)
-    assert same(network.evaluate(*positions, {"block1": lambda x: x + 0.0})[0], plain)
+    assert same(network.evaluate(*positions, {module.layer_names[1]: lambda x: x + 0.0})[0], plain)
     assert same(network.evaluate(*positions, {})[0], plain)
 
 
-@pytest.mark.parametrize("policy", [{}, {"policy": "classical", "policy_planes": 6}])
+@pytest.mark.parametrize("kind", ["convolution", "classical", *ATTENTION])
 def test_an_edit_of_any_layer_does_what_it_does_to_the_torch_module(
-    make_network: Make, positions: Positions, policy: dict[str, Any]
+    make_network: Make, positions: Positions, kind: str
 ) -> None:
-    module = make_network(**policy, se_channels=(0, 4)).folded()
+    classical = {"policy": "classical", "policy_planes": 6, "se_channels": (0, 4)}
+    module = (make_network(**classical) if kind == "classical" else with_attention(kind, make_network)).folded()
     network = CompiledNetwork(module)
     some = positions[0][:6], positions[1][:6]
     plain, _ = network.evaluate(*some)
