@@ -185,6 +185,34 @@ def test_nothing_is_called_utils() -> None:
         assert not named, f"say what it is for in its name: {named}"
 
 
+UNPICKLES = frozenset({"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"})
+
+
+def unpickling(source: str) -> list[str]:
+    """What in a source file could run code out of a file that it reads: modules and calls that unpickle."""
+    found = [item.module for item in imports_of(source, "") if item.module.split(".")[0] in UNPICKLES]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            allows = any(keyword.arg == "allow_pickle" for keyword in node.keywords)
+            if called == "torch.load" or allows:
+                found.append(called)
+        elif isinstance(node, ast.ImportFrom) and node.module == "torch":
+            found += [f"torch.{alias.name}" for alias in node.names if alias.name == "load"]
+    return found
+
+
+def test_nothing_is_unpickled() -> None:
+    for top in OUR_PACKAGES:
+        for path in sorted((ROOT / top).rglob("*.py")):
+            assert not unpickling(path.read_text(encoding="utf-8")), path
+
+
+def test_planted_unpickling_is_found() -> None:
+    planted = "import pickle\nfrom torch import load\ntorch.load('x')\nnp.load('x', allow_pickle=True)\nnp.load('x')\n"
+    assert unpickling(planted) == ["pickle", "torch.load", "torch.load", "np.load"]
+
+
 MACHINE_PATH = re.compile(r"(?<![\w.])(?:/(?:work|root|home|Users|mnt|opt)/\w|[A-Z]:\\\\?Users)")
 TEXT_SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".html", ".j2", ".css", ".sh", ""})
 

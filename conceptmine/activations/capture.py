@@ -21,11 +21,6 @@ ActivationDtype = Literal["float16", "float32"]
 _LARGEST_FLOAT16: Final = float(np.finfo(np.float16).max)
 
 
-class _HasInputFormat(Protocol):
-    @property
-    def input_format(self) -> int: ...
-
-
 class ActivationSource(Protocol):
     """What is needed of an agent; every `engines.Agent` has it."""
 
@@ -46,8 +41,8 @@ class ActivationSource(Protocol):
         """What it sees in place of history that is not known."""
 
     @property
-    def config(self) -> _HasInputFormat:
-        """Its network's shape, of which only the input format is needed."""
+    def input_format(self) -> int:
+        """Leela's number of the format that it sees positions in."""
 
     @property
     def activations_packed(
@@ -82,7 +77,8 @@ def capture(
     """Give what layers of an agent's network give for boards, with the history in their move stacks.
 
     The outputs of convolutions are flattened channel by channel: entry ``64 * channel + square``, with square a1 = 0 …
-    h8 = 63 as the side to move sees it.
+    h8 = 63 as the side to move sees it; in canonical input formats, of the board turned as `engines.chess.transforms`
+    says.
 
     Args:
         agent: from `engines.load_agent`.
@@ -133,7 +129,7 @@ def captured_batches(
         # Checked here with its place among all boards; the encoder would name its place in the batch.
         for offset, board in enumerate(chunk):
             check_board(board, done + offset)
-        masks, values = pack_boards(chunk, agent.config.input_format, agent.history_fill)
+        masks, values = pack_boards(chunk, agent.input_format, agent.history_fill)
         taken = agent.activations_packed(masks, values, names)
         yield PackedBatch(masks, values, {name: _checked(taken[name], name, agent.name, dtype) for name in names})
         done += len(chunk)

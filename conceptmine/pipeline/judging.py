@@ -203,7 +203,7 @@ def _yardsticks(context: RunContext, pairs: PairTable, tested: NDArray[np.bool_]
         for number in part:
             record = records[states[number]["position_id"]]
             boards.append(board_of(record["fen"], f"{record['moves']} {states[number]['path']}", check=False))
-        masks, values = pack_boards(boards, history_fill=agent.history_fill)
+        masks, values = pack_boards(boards, agent.input_format, agent.history_fill)
         own = agent.evaluate_packed(masks, values).value
         for number, board, mover_value in zip(part, boards, own, strict=True):
             same_side = len(states[number]["path"].split()) % 2 == 0

@@ -151,7 +151,12 @@ def checked_settings(
     if not ladder:
         ladder = tuple(shipped_ladder()) if agent is None else (str(weaker),)
     for student in ladder:
-        load_agent(student)
+        taught = load_agent(student).input_format
+        if taught != strong.input_format:
+            raise InputError(
+                f"The student {student} sees positions in input format {taught}, and {strong.name} in format"
+                f" {strong.input_format}: name --students of the same format, or nothing can be taught."
+            )
     return MiningSettings(
         agent=str(agent or DEFAULT_AGENT),
         weaker=str(weaker or DEFAULT_WEAKER),

@@ -148,7 +148,7 @@ def _load_pool(context: RunContext) -> _Pool:
         pairs=pairs,
         games=_numbered([records[i]["game_id"] for i in pairs.positions]),
         keys=_numbered([transposition_key(board) for board in boards]),
-        packed=pack_positions(boards, history_fill=context.agent.history_fill),
+        packed=pack_positions(boards, input_format=context.agent.input_format, history_fill=context.agent.history_fill),
     )
 
 

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from conceptmine.errors import InputError
 from engines.chess.encoding import pack_boards
-from engines.chess.moves import POLICY_SIZE, policy_index
+from engines.chess.input_formats import CLASSICAL_112
+from engines.chess.moves import POLICY_SIZE
+from engines.chess.transforms import policy_indices
 
 __all__ = ["Lessons", "PackedPositions", "pack_positions"]
 
@@ -24,11 +26,13 @@ class PackedPositions:
         masks: uint64 [n, 112], the packed planes of `engines.chess.encoding.pack_boards`.
         values: float32 [n, 112], their values.
         legal: bool [n, 1858], the legal moves of each position in policy order.
+        input_format: Leela's number of the format that planes and moves are those of.
     """
 
     masks: NDArray[np.uint64]
     values: NDArray[np.float32]
     legal: NDArray[np.bool_]
+    input_format: int
 
     def __len__(self) -> int:
         return int(self.masks.shape[0])
@@ -36,14 +40,15 @@ class PackedPositions:
     def take(self, places: ArrayLike) -> PackedPositions:
         """The positions at the given places, in that order."""
         index = np.asarray(places, dtype=np.int64)
-        return PackedPositions(self.masks[index], self.values[index], self.legal[index])
+        return PackedPositions(self.masks[index], self.values[index], self.legal[index], self.input_format)
 
     def joined(self, other: PackedPositions) -> PackedPositions:
-        """These positions and then the other ones."""
+        """These positions and then the other ones, of the same input format."""
         return PackedPositions(
             np.concatenate([self.masks, other.masks]),
             np.concatenate([self.values, other.values]),
             np.concatenate([self.legal, other.legal]),
+            self.input_format,
         )
 
 
@@ -80,11 +85,14 @@ class Lessons:
             raise InputError(f"test_games must give one game for each of {len(self.concept_test)} test positions.")
 
 
-def pack_positions(boards: Sequence[chess.Board], *, history_fill: str = "fen_only") -> PackedPositions:
+def pack_positions(
+    boards: Sequence[chess.Board], *, input_format: int = CLASSICAL_112, history_fill: str = "fen_only"
+) -> PackedPositions:
     """Pack boards, with the history in their move stacks, as lessons.
 
     Args:
         boards: n boards with at least one legal move each; they are only read.
+        input_format: of the agents that read them.
         history_fill: as for `engines.chess.encoding.pack_boards`; use what the agents were loaded with.
 
     Returns:
@@ -95,13 +103,13 @@ def pack_positions(boards: Sequence[chess.Board], *, history_fill: str = "fen_on
         TypeError: an item is no board.
         ValueError: a board the networks cannot read.
     """
-    masks, values = pack_boards(boards, history_fill=history_fill)
+    masks, values = pack_boards(boards, input_format, history_fill)
     legal = np.zeros((len(boards), POLICY_SIZE), dtype=bool)
     for i, board in enumerate(boards):
-        places = [policy_index(board, move) for move in board.legal_moves]
-        if not places:
+        places = policy_indices(board, board.legal_moves, input_format)
+        if not len(places):
             raise InputError(
                 f"Board {i} ({board.fen()}) has no legal move, so there is nothing to learn; leave it out."
             )
         legal[i, places] = True
-    return PackedPositions(masks, values, legal)
+    return PackedPositions(masks, values, legal, input_format)

@@ -230,11 +230,18 @@ def teach_concept(
         The curves and the gain.
 
     Raises:
-        InputError: no students or no seeds.
+        InputError: no students or no seeds, or an agent that sees positions in another input format than the lessons'.
     """
     settings = settings or TeachingSettings()
     if not seeds:
         raise InputError("Teaching needs at least one seed.")
+    packed = lessons.concept_train.input_format
+    for agent in (teacher, *students):
+        if agent.input_format != packed:
+            raise InputError(
+                f"{agent.name} sees positions in input format {agent.input_format}, and the lessons are packed in"
+                f" format {packed}: teach agents of one format, with lessons packed in it."
+            )
     with _one_thread():
         exams = {
             "concept": _Exam(lessons.concept_test, top_moves(teacher, lessons.concept_test)),

@@ -9,6 +9,18 @@ P N B R Q K, and all ones if that board had occurred before. All eight are shown
 Planes 104–111 are the mover's right to castle long and short, the opponent's, all ones for Black to move, the count of
 plies since a capture or pawn move, zeros, and ones.
 
+That is the classical input format; the others differ from it (`input_formats`):
+
+- From format 2 on, plane 104 has the rooks with a right to castle long, plane 105 those with a right to castle short,
+  both sides'; planes 106 and 107 are empty.
+- Canonical formats show nothing that cannot come back. Going back, history ends before a board with other rights to
+  castle than the newest, before an older board with a pawn to take en passant, and after a board that a capture or pawn
+  move led to. V2 formats show, of older boards, only those that had occurred before, up to seven with no gaps between
+  them, from however long ago, and none in the place of unknown ones. Instead of the side to move, plane 108 has the
+  square on the last rank of the file where the mover may take en passant. In the end planes 0–108 are turned the way
+  that `transforms.transform_of` says.
+- Hectoplies are plies divided by 100; armageddon formats have all ones for Black to move on plane 110.
+
 What stands here reads python-chess boards and their move stacks; it is the plain statement of the rules that the
 compiled encoder of the search is tested against.
 """
@@ -22,6 +34,19 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.castling import castling_rooks
+from engines.chess.input_formats import (
+    ARMAGEDDON,
+    CANONICAL,
+    CLASSICAL_112,
+    FILL_OLDEST,
+    HECTOPLIES,
+    HISTORY_FILLS,
+    REPEATED_ONLY,
+    ROOK_SQUARES,
+    encoding_of,
+)
+from engines.chess.transforms import transform_of, turned_masks
 from engines.compiled import kernel
 
 __all__ = [
@@ -38,15 +63,14 @@ __all__ = [
 INPUT_PLANES: Final = 112
 HISTORY_BOARDS: Final = 8
 PLANES_PER_BOARD: Final = 13
-CLASSICAL_112: Final = 1
-"""Leela's number of the input format written here (INPUT_CLASSICAL_112_PLANE)."""
-
-HISTORY_FILLS: Final = ("fen_only", "no")
 
 _AUXILIARY: Final = HISTORY_BOARDS * PLANES_PER_BOARD
 _CASTLING: Final = _AUXILIARY
 _BLACK_TO_MOVE: Final = _AUXILIARY + 4
+_EN_PASSANT: Final = _AUXILIARY + 4
+_TURNED: Final = _EN_PASSANT + 1
 _RULE50: Final = _AUXILIARY + 5
+_ARMAGEDDON: Final = _AUXILIARY + 6
 _ONES: Final = _AUXILIARY + 7
 _REPEATED: Final = 12
 _ALL: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -122,10 +146,11 @@ def pack_boards(
 
     Args:
         boards: n boards of chess or Chess960; they are only read.
-        input_format: Leela's number of the input format; 1 (the classical 112 planes) is the one supported.
+        input_format: Leela's number of the input format, one of `input_formats.INPUT_FORMATS`.
         history_fill: what planes older than the known history show. ``"fen_only"``: the oldest known board again, with
             a pawn that has just made a double step put back, unless that board is the start position of chess (then
             nothing). ``"no"``: nothing, save one such board when a double step is known to have led to the oldest.
+            Canonical formats, whose history ends at a double step, put none back.
 
     Returns:
         ``(masks, values)``: uint64 [n, 112], bit s = square s as the side to move sees it; float32 [n, 112], the value
@@ -135,26 +160,25 @@ def pack_boards(
         TypeError: an item is not a ``chess.Board``.
         ValueError: a variant board, an unknown input format or history fill.
     """
-    if input_format != CLASSICAL_112:
-        raise ValueError(f"Input format {input_format} is not supported; use {CLASSICAL_112} (classical 112 planes).")
-    if history_fill not in HISTORY_FILLS:
-        raise ValueError(f"history_fill is {history_fill!r}; expected one of {', '.join(map(repr, HISTORY_FILLS))}.")
+    encoding = encoding_of(input_format, history_fill)
     n = len(boards)
     masks = np.zeros((n, INPUT_PLANES), dtype=np.uint64)
     values = np.ones((n, INPUT_PLANES), dtype=np.float32)
     history = masks[:, :_AUXILIARY].reshape(n, HISTORY_BOARDS, PLANES_PER_BOARD)
     black_to_move = np.zeros(n, dtype=bool)
+    transforms = np.zeros(n, dtype=np.int64)
     shown = np.zeros((n, HISTORY_BOARDS, 8), dtype=np.uint64)  # six kinds of piece, White's pieces, Black's
     for i, item in enumerate(boards):
         board = check_board(item, i)
-        plies = _past(board)
-        repeated = [_has_occurred_before(plies, age) for age in range(min(len(plies), HISTORY_BOARDS))]
-        stack = [ply.snapshot.pieces for ply in plies[:HISTORY_BOARDS]]
-        stack += _filled(board, plies, history_fill)
+        plies = _past(board, encoding)
+        stack, repeated = (_reversible if encoding & CANONICAL else _latest)(board, plies, encoding)
         shown[i, : len(stack)] = stack
         history[i, : len(repeated), _REPEATED] = [_ALL if flag else 0 for flag in repeated]
-        masks[i, _CASTLING : _CASTLING + 4] = _castling_masks(board)
+        masks[i, _CASTLING : _CASTLING + 4] = (_rook_masks if encoding & ROOK_SQUARES else _castling_masks)(board)
+        if encoding & CANONICAL:
+            masks[i, _EN_PASSANT] = _en_passant_mask(plies[0].snapshot)
         black_to_move[i] = board.turn == chess.BLACK
+        transforms[i] = transform_of(board, input_format)
         values[i, _RULE50] = board.halfmove_clock
     # Mirroring the ranks of a mask is reversing its eight bytes.
     shown[black_to_move] = shown[black_to_move].byteswap()
@@ -162,9 +186,17 @@ def pack_boards(
     mover_is_black = black_to_move[:, None, None]
     history[:, :, 0:6] = kinds & np.where(mover_is_black, black, white)
     history[:, :, 6:12] = kinds & np.where(mover_is_black, white, black)
-    masks[black_to_move, _BLACK_TO_MOVE] = _ALL
+    if not encoding & CANONICAL:
+        masks[black_to_move, _BLACK_TO_MOVE] = _ALL
+    if encoding & ARMAGEDDON:
+        masks[black_to_move, _ARMAGEDDON] = _ALL
+    if encoding & HECTOPLIES:
+        values[:, _RULE50] /= np.float32(100)
     masks[:, _RULE50] = _ALL
     masks[:, _ONES] = _ALL
+    for transform in np.unique(transforms[transforms > 0]):
+        rows = transforms == transform
+        masks[rows, :_TURNED] = turned_masks(masks[rows, :_TURNED], int(transform))
     return masks, values
 
 
@@ -209,9 +241,12 @@ def _unpack(masks: NDArray[np.uint64], values: NDArray[np.float32], out: NDArray
                     out[i, plane, rank, file] = value if bit else np.float32(0)
 
 
-def _past(board: chess.Board) -> list[_Ply]:
-    """The plies that the planes depend on, newest first: the last eight boards, and older ones that they may repeat."""
-    depth = min(len(board.move_stack), HISTORY_BOARDS - 1)
+def _past(board: chess.Board, encoding: int) -> list[_Ply]:
+    """The plies that the planes depend on, newest first: the last eight boards, and older ones that they may repeat.
+
+    Where only repetitions are shown, as many boards as could be one.
+    """
+    depth = min(len(board.move_stack), board.halfmove_clock if encoding & REPEATED_ONLY else HISTORY_BOARDS - 1)
     plies = _snapshots(board, depth)
     # Any of them may repeat a board that lies further back, but never from before a capture or pawn move.
     needed = max((age + ply.halfmove_clock for age, ply in enumerate(plies) if _can_repeat(ply)), default=0)
@@ -273,7 +308,33 @@ def _has_occurred_before(plies: list[_Ply], age: int) -> bool:
     return False
 
 
-def _filled(board: chess.Board, plies: list[_Ply], history_fill: str) -> list[tuple[int, ...]]:
+def _latest(board: chess.Board, plies: list[_Ply], encoding: int) -> tuple[list[tuple[int, ...]], list[bool]]:
+    """The last eight boards, and which of those that are known had occurred before."""
+    repeated = [_has_occurred_before(plies, age) for age in range(min(len(plies), HISTORY_BOARDS))]
+    stack = [ply.snapshot.pieces for ply in plies[:HISTORY_BOARDS]]
+    return stack + _filled(board, plies, encoding), repeated
+
+
+def _reversible(board: chess.Board, plies: list[_Ply], encoding: int) -> tuple[list[tuple[int, ...]], list[bool]]:
+    """The boards that a canonical format shows, and which of those that are known had occurred before."""
+    stack: list[tuple[int, ...]] = []
+    repeated: list[bool] = []
+    for age, (snapshot, halfmove_clock) in enumerate(plies):
+        if age > 0 and (snapshot.ep_square is not None or snapshot.castling != plies[0].snapshot.castling):
+            return stack, repeated
+        again = _has_occurred_before(plies, age)
+        if age == 0 or again or not encoding & REPEATED_ONLY:
+            stack.append(snapshot.pieces)
+            repeated.append(again)
+        if len(stack) == HISTORY_BOARDS or halfmove_clock == 0:
+            return stack, repeated
+    # A board from before the known history would have come about by the oldest one's double step.
+    if encoding & REPEATED_ONLY or plies[-1].snapshot.ep_square is not None:
+        return stack, repeated
+    return stack + _filled(board, plies, encoding), repeated
+
+
+def _filled(board: chess.Board, plies: list[_Ply], encoding: int) -> list[tuple[int, ...]]:
     """What the planes older than the known history show, newest first."""
     known = len(board.move_stack) + 1
     missing = HISTORY_BOARDS - known
@@ -281,9 +342,9 @@ def _filled(board: chess.Board, plies: list[_Ply], history_fill: str) -> list[tu
         return []
     oldest = plies[-1].snapshot
     white_to_move = (board.turn == chess.WHITE) == (known % 2 == 1)
-    if history_fill == "fen_only" and white_to_move and oldest == _STANDARD_START:
+    if encoding & FILL_OLDEST and white_to_move and oldest == _STANDARD_START:
         return []
-    if history_fill == "no":
+    if not encoding & FILL_OLDEST:
         if oldest.ep_square is None:
             return []
         missing = 1
@@ -307,3 +368,18 @@ def _castling_masks(board: chess.Board) -> list[int]:
     long, short = board.has_queenside_castling_rights, board.has_kingside_castling_rights
     rights = [long(board.turn), short(board.turn), long(not board.turn), short(not board.turn)]
     return [_ALL if right else 0 for right in rights]
+
+
+def _rook_masks(board: chess.Board) -> list[int]:
+    """The rooks that may castle long, those that may castle short, mover's view; and two empty masks."""
+    masks = [0, 0, 0, 0]
+    for right, distance in castling_rooks(board).items():
+        white, long = right < 2, right % 2 == 1
+        file, rank = distance if long else 7 - distance, 0 if white == board.turn else 7
+        masks[0 if long else 1] |= chess.BB_SQUARES[chess.square(file, rank)]
+    return masks
+
+
+def _en_passant_mask(snapshot: _Snapshot) -> int:
+    """The last rank's square of the file where the mover may take en passant."""
+    return 0 if snapshot.ep_square is None else chess.BB_SQUARES[chess.square(chess.square_file(snapshot.ep_square), 7)]

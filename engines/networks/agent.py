@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from engines.chess.encoding import HISTORY_FILLS, INPUT_PLANES, check_board, pack_boards
-from engines.chess.moves import policy_index
+from engines.chess.transforms import policy_indices
 from engines.networks.architecture import Edits, Network
 from engines.networks.compiled import CompiledNetwork
 from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
-from engines.networks.leela.reading import parse_network
+from engines.networks.leela.reading import parse_network, read_content
 from engines.networks.precision import DTYPES, round_weights
 from engines.networks.torch_network import TorchNetwork
 
@@ -125,6 +125,11 @@ class Agent:
         return self.network.config
 
     @property
+    def input_format(self) -> int:
+        """Leela's number of the format that the network wants its input in and means its moves in."""
+        return self.config.input_format
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Layer names in forward order."""
         return self.network.layer_names
@@ -171,11 +176,11 @@ class Agent:
         if not boards:
             raise ValueError("There are no boards to evaluate; give at least one.")
         legal = [_legal_moves(board, i) for i, board in enumerate(boards)]
-        masks, values = pack_boards(boards, self.config.input_format, self.history_fill)
+        masks, values = pack_boards(boards, self.input_format, self.history_fill)
         output = self.evaluate_packed(masks, values, edit=edit)
         policy = []
         for board, moves, logits in zip(boards, legal, output.logits, strict=True):
-            chosen = logits[[policy_index(board, move) for move in moves]].astype(np.float64)
+            chosen = logits[policy_indices(board, moves, self.input_format)].astype(np.float64)
             weights = np.exp(chosen - chosen.max())
             policy.append(dict(zip(moves, (weights / weights.sum()).tolist(), strict=True)))
         return Evaluation(policy, output.wdl, output.value, output.moves_left)
@@ -269,10 +274,7 @@ def load_agent(
         ValueError: an unknown history fill, type or device.
     """
     path = _find(path_or_name)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
+    content = read_content(path)
     network, info = parse_network(content, str(path))
     try:
         network = network.with_heads(policy_head, value_head)

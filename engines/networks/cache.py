@@ -21,6 +21,9 @@ _BYTES: Final = 8 * KEY_WORDS + 4 * NUMBERS + 4
 class _Evaluator(Protocol):
     history_fill: str
 
+    @property
+    def input_format(self) -> int: ...
+
     def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any: ...
 
 
@@ -41,11 +44,12 @@ class EvaluationCache:
     It may be used from several threads at once.
 
     Args:
-        evaluator: an agent, or whatever else has ``history_fill`` and ``evaluate_packed``.
+        evaluator: an agent, or whatever else has ``history_fill``, ``input_format`` and ``evaluate_packed``.
         megabytes: memory for evaluations, at least 1.
 
     Attributes:
         history_fill: the evaluator's.
+        input_format: the evaluator's.
         asked: positions asked for so far.
         hits: how many of them were known.
         doubles: how many were the same as another one of their batch, which was evaluated.
@@ -59,6 +63,7 @@ class EvaluationCache:
             raise ValueError(f"megabytes is {megabytes}; a cache needs at least 1.")
         self.evaluator = evaluator
         self.history_fill = evaluator.history_fill
+        self.input_format = evaluator.input_format
         self.asked = self.hits = self.doubles = 0
         entries = (megabytes << 20) // _BYTES // WAYS * WAYS
         self._keys = np.zeros((entries, KEY_WORDS), dtype=np.uint64)

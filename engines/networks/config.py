@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from engines.chess.encoding import CLASSICAL_112, INPUT_PLANES
+from engines.chess.encoding import INPUT_PLANES
+from engines.chess.input_formats import CLASSICAL_112, INPUT_FORMATS
 from engines.networks.policy_planes import CONVOLUTION_POLICY_PLANES, STORED_POLICY_PLANES
 
 __all__ = [
     "ACTIVATIONS",
     "BOARD_PLANES",
-    "INPUT_FORMATS",
     "POSITION_CHANNELS",
     "SQUARES",
     "AttentionBody",
@@ -43,9 +43,6 @@ BOARD_PLANES: Final = 12
 
 ACTIVATIONS: Final = ("relu", "mish", "swish", "relu2", "selu", "tanh", "sigmoid", "none")
 """Activation functions; ``"relu2"`` is the square of relu, ``"swish"`` x · sigmoid(x)."""
-
-INPUT_FORMATS: Final = (CLASSICAL_112,)
-"""Leela's numbers of the input formats that boards can be encoded in."""
 
 _LARGEST: Final = 1 << 16
 _MOST_LAYERS: Final = 512
@@ -314,7 +311,7 @@ class NetworkConfig(_Shape):
     """The activation function in the dense layers of encoders; None for that of what they stand in: `activation`, or
     selu in the policy on a tower."""
     input_format: int = CLASSICAL_112
-    """Leela's number of the input format."""
+    """Leela's number of the input format, one of `engines.chess.INPUT_FORMATS`; 1 is the classical 112 planes."""
     policy_name: str = "vanilla"
     """What the policy head is called."""
     value_name: str = "winner"
@@ -328,7 +325,7 @@ class NetworkConfig(_Shape):
         self._check_choice("activation", ("relu", "mish"))
         self._check_choice("smolgen_activation", ACTIVATIONS)
         self._check_choice("ffn_activation", (*ACTIVATIONS, None))
-        self._check_choice("input_format", INPUT_FORMATS)
+        self._check_choice("input_format", tuple(INPUT_FORMATS))
         if self.tower is None and self.attention is None:
             raise ValueError("The network has neither a tower nor an attention body; give it one.")
         if self.attention is not None and (self.attention.embedding == "tower") != (self.tower is not None):

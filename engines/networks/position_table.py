@@ -75,7 +75,9 @@ def _listed(moves, n, origin, targets):
 def conceivable_moves(planes, moves):
     """List the policy indices of all moves that pieces could make, among them all legal ones.
 
-    ``planes``: masks [112]; ``moves``: int64 [80]. Gives their number, or -1 if there may be more.
+    ``planes``: masks [112] of any input format; ``moves``: int64 [80]. Gives their number, or -1 if there may be more.
+    Where a format turns the board, the moves are turned with it, as the policy has them: no right to castle is left
+    then, and pawns still go up the board, or there are none.
     """
     own, others = _NONE, _NONE
     for kind in range(_SIDE):
@@ -105,7 +107,8 @@ def conceivable_moves(planes, moves):
                 targets |= (step << U8) & ~occupied
         targets &= ~own
         if planes[_KING] & bit:
-            # Castling is written as the king taking its own rook, which in Chess960 may stand on any file.
+            # Castling is written as the king taking its own rook, which in Chess960 may stand on any file. The planes
+            # of a right are full or, in other formats than the classical one, show both sides' rooks.
             rooks, left = planes[_ROOK] & own & RANK_1, bit - U1
             targets |= (planes[_LONG] & rooks & left) | (planes[_SHORT] & rooks & ~(left | bit))
         n = _listed(moves, n, origin, targets)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.input_formats import encoding_of
 from engines.chess.movegen import MAX_MOVES
-from engines.chess.planes import FILLS
 from engines.search.forest import Forest
 from engines.search.selection import fill_explorations
 from engines.search.settings import SearchSettings
@@ -21,10 +21,14 @@ _LARGEST_TABLE = 1 << 16
 class Evaluator(Protocol):
     """What a search asks of an agent: logits float32 [n, 1858] and w, d, l float32 [n, 3] of packed planes [n, 112].
 
-    Several threads may ask at once.
+    Several threads may ask at once.  ``input_format``: Leela's number of the format that the planes are written in
+    and the moves of the logits are meant in, one of ``engines.chess.INPUT_FORMATS``.
     """
 
     history_fill: str
+
+    @property
+    def input_format(self) -> int: ...
 
     def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:
         """``.logits`` and ``.wdl`` of the packed positions, which may be shared out to ``threads``."""
@@ -37,7 +41,7 @@ class Grower:
         """``threads``: how many the evaluator may share the positions of a step out to."""
         self._forest, self._evaluator, self._threads = forest, evaluator, threads
         self._settings = settings.record()
-        self._fill = FILLS[evaluator.history_fill]
+        self._encoding = encoding_of(evaluator.input_format, evaluator.history_fill)
         self._table = np.empty(0)
         self._logits = np.empty((0, 1858), dtype=np.float32)
         self._scores = np.empty(0, dtype=np.float32)
@@ -95,7 +99,7 @@ class Grower:
             forest.logarithms,
             forest.leaf,
             forest.moves,
-            self._fill,
+            self._encoding,
             leaves,
             chosen,
             self._logits,

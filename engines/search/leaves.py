@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines.chess.input_formats import CANONICAL, ROOK_SQUARES
 from engines.chess.movegen import in_check, legal_moves
-from engines.chess.planes import HISTORY_BOARDS, write_auxiliary, write_board, write_missing
+from engines.chess.planes import (
+    HISTORY_BOARDS,
+    finish_canonical,
+    write_auxiliary,
+    write_board,
+    write_missing,
+    write_other_auxiliary,
+    write_reversible,
+)
 from engines.chess.position import KEY, STATE, halfmove_clock, insufficient_material
-from engines.compiled import inlined
+from engines.compiled import inlined, kernel
 from engines.search.forest import DRAWN, MATED, OPEN
 
 _RULE_50_PLIES = 100
@@ -52,18 +61,44 @@ def find_ending(settings, row, repetitions, moves):
 
 
 @inlined
-def write_planes(tree_plies, positions, nodes, history, repeated, fill, node, masks, values):
-    """Input planes of ``node``: up to eight boards through the tree and the game before it."""
+def write_planes(tree_plies, positions, nodes, history, repeated, encoding, node, masks, values):
+    """Input planes of ``node``: its board and those before it, through the tree and the game before the tree.
+
+    ``encoding``: how they are written, see ``input_formats.encoding_of``.
+    """
+    if encoding & CANONICAL:
+        _write_canonical(tree_plies, positions, nodes, history, repeated, encoding, node, masks, values)
+        return
     above, age = node, 0
     while age < HISTORY_BOARDS and above > 0:
-        write_board(positions[above], age, nodes[above].repetitions > 0, masks)
+        write_board(positions[above], age, age, nodes[above].repetitions > 0, masks)
         above = nodes[above].parent
         age += 1
     ply = tree_plies - 1
     while age < HISTORY_BOARDS and ply >= 0:
-        write_board(history[ply], age, repeated[ply] > 0, masks)
+        write_board(history[ply], age, age, repeated[ply] > 0, masks)
         ply -= 1
         age += 1
     if age < HISTORY_BOARDS:
-        write_missing(history[0], age - 1, fill, masks)
-    write_auxiliary(positions[node], masks, values)
+        write_missing(history[0], age - 1, encoding, masks)
+    if encoding & ROOK_SQUARES:
+        write_other_auxiliary(positions[node], encoding, masks, values)
+    else:
+        write_auxiliary(positions[node], masks, values)
+
+
+@kernel
+def _write_canonical(tree_plies, positions, nodes, history, repeated, encoding, node, masks, values):
+    newest = positions[node]
+    above, ply, age, place, going = node, tree_plies - 1, 0, 0, True
+    while going and place < HISTORY_BOARDS and above > 0:
+        again = nodes[above].repetitions > 0
+        place, going = write_reversible(newest, positions[above], age, place, again, encoding, masks)
+        above = nodes[above].parent
+        age += 1
+    while going and place < HISTORY_BOARDS and ply >= 0:
+        again = repeated[ply] > 0
+        place, going = write_reversible(newest, history[ply], age, place, again, encoding, masks)
+        ply -= 1
+        age += 1
+    finish_canonical(history[0], newest, place, going, encoding, masks, values)

@@ -45,6 +45,7 @@ class EditedAgent:
 
     def __init__(self, agent: Any, edit: Mapping[str, Callable[[Any], Any]]) -> None:
         self.history_fill: str = agent.history_fill
+        self.input_format: int = agent.input_format
         self._agent, self._edit = agent, edit
 
     def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:

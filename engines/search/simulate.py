@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines.chess.input_formats import CANONICAL
 from engines.chess.movegen import legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.position import WORDS, make_move
+from engines.chess.transforms import POLICY_AFTER
+from engines.chess.turning import canonical_transform
 from engines.compiled import borrowed, inlined, kernel, merged
 from engines.search.exponential import softmax
 from engines.search.forest import MATED, OPEN, WAITING
@@ -88,15 +91,15 @@ def _call_back(nodes, choices, node):
 
 
 @inlined
-def _wait(trees, t, positions, nodes, history, repeated, leaf, fill, node, count, masks, values):
+def _wait(trees, t, positions, nodes, history, repeated, leaf, encoding, node, count, masks, values):
     """Let ``node`` be the ``count``-th leaf of the tree that waits for the network, and write its planes."""
     nodes[node].terminal = WAITING
     leaf[count] = node
-    write_planes(trees[t].plies, positions, nodes, history, repeated, fill, node, masks[count], values[count])
+    write_planes(trees[t].plies, positions, nodes, history, repeated, encoding, node, masks[count], values[count])
 
 
 @merged
-def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values):
+def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, encoding, scratch, masks, values):
     """Make the root and let it wait; how many leaves wait: 1, or 0 where there is no move to search."""
     root = _new_node(trees, t, nodes, -1, -1)
     ply = trees[t].plies - 1
@@ -112,7 +115,7 @@ def _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill
         trees[t].limit = 0
         return 0
     nodes[root].edges = found
-    _wait(trees, t, positions, nodes, history, repeated, leaf, fill, root, 0, masks, values)
+    _wait(trees, t, positions, nodes, history, repeated, leaf, encoding, root, 0, masks, values)
     return 1
 
 
@@ -132,7 +135,7 @@ def _gather(
     logarithms,
     leaf,
     moves,
-    fill,
+    encoding,
     leaves,
     scratch,
     improved,
@@ -143,7 +146,7 @@ def _gather(
     if leaves == 0:
         return 0
     if trees[t].nodes == 0:
-        return _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, fill, scratch, masks, values)
+        return _plant_root(trees, t, positions, nodes, history, repeated, leaf, moves, encoding, scratch, masks, values)
     most = moves.shape[0]
     flown = 1 if most > 1 else 0  # a tree that asks about one leaf at a time need not keep count
     room = min(leaves, 1 + nodes[0].visits // _VISITS_PER_LEAF)
@@ -188,7 +191,7 @@ def _gather(
                 for i in range(found):
                     moves[count, i] = scratch[i]
                 nodes[child].edges = found
-                _wait(trees, t, positions, nodes, history, repeated, leaf, fill, child, count, masks, values)
+                _wait(trees, t, positions, nodes, history, repeated, leaf, encoding, child, count, masks, values)
                 count += 1
                 continue
             nodes[child].terminal = state
@@ -209,13 +212,41 @@ def _gather(
 
 
 @inlined
-def _absorb(settings, trees, t, nodes, choices, trials, noise, logarithms, node, moves, weights, logits, value, flown):
+def _read_logits(row, encoding, moves, found, logits, weights):
+    """Write the logits of the first ``found`` of ``moves`` in the position ``row`` to ``weights``."""
+    transform = canonical_transform(row) if encoding & CANONICAL else 0
+    if transform:
+        for i in range(found):
+            weights[i] = logits[POLICY_AFTER[transform, policy_slot(moves[i])]]
+    else:
+        for i in range(found):
+            weights[i] = logits[policy_slot(moves[i])]
+
+
+@inlined
+def _absorb(
+    settings,
+    trees,
+    t,
+    positions,
+    nodes,
+    choices,
+    trials,
+    noise,
+    logarithms,
+    node,
+    moves,
+    encoding,
+    weights,
+    logits,
+    value,
+    flown,
+):
     """Give ``node`` its edges (``moves``), their priors and its value, and carry that up; whether they are numbers."""
     first, found = np.int64(trees[t].edges), np.int64(nodes[node].edges)
     trees[t].edges = first + found
     nodes[node].first_edge = first
-    for i in range(found):
-        weights[i] = logits[policy_slot(moves[i])]
+    _read_logits(positions[node], encoding, moves, found, logits, weights)
     softmax(weights, found, np.float32(1.0 / settings[0].policy_temperature))
     sound = weights[0] >= 0.0 and -1.0 <= value <= 1.0  # one that is no number makes all of them none
     if not sound:
@@ -266,7 +297,7 @@ def advance(
     logarithms,
     leaf,
     moves,
-    fill,
+    encoding,
     leaves,
     chosen,
     logits,
@@ -279,6 +310,7 @@ def advance(
 ):
     """Take the network's answers for the trees ``chosen`` (``int64 [n]``) and run each on until it waits again.
 
+    ``encoding``: how the network sees positions, see ``input_formats.encoding_of``.
     ``logits`` float32 [m, 1858] and ``scores`` float32 [m], w − l, answer the leaves that wait, tree by tree in the
     order of ``chosen``.  The input planes of up to ``leaves`` new leaves a tree go to the first rows of ``masks`` and
     ``values`` ([·, 112]; of ``values`` only what differs from 1 is written), and the trees that are not finished to
@@ -309,6 +341,7 @@ def advance(
                 settings,
                 trees,
                 t,
+                positions[t],
                 tree_nodes,
                 tree_choices,
                 tree_trials,
@@ -316,6 +349,7 @@ def advance(
                 logarithms[t],
                 np.int64(leaf[t, k]),
                 moves[t, k],
+                encoding,
                 weights,
                 logits[answered],
                 scores[answered],
@@ -337,7 +371,7 @@ def advance(
             logarithms[t],
             leaf[t],
             moves[t],
-            fill,
+            encoding,
             leaves,
             scratch,
             weights,

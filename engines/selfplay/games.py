@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.bits import count
+from engines.chess.input_formats import CLASSICAL_112
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.position import (
@@ -193,7 +194,15 @@ class GamesAtOnce:
         self._everyone = np.arange(games)
 
     def step(self, evaluator: Evaluator) -> list[GameRecord]:
-        """Search all boards, play one move on each; records of the games that this move ended, in slot order."""
+        """Search all boards, play one move on each; records of the games that this move ended, in slot order.
+
+        Raises ``ValueError`` for an evaluator of another input format than the classical one, which replays are in.
+        """
+        if evaluator.input_format != CLASSICAL_112:
+            raise ValueError(
+                f"self-play is in input format {CLASSICAL_112}, and the network has format {evaluator.input_format}:"
+                " play with a network of the classical planes"
+            )
         forest = self._forest
         grow(forest, evaluator, self._settings, self._everyone)
         _play_moves(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.chess.encoding import unpack_planes
+from engines.chess.input_formats import CLASSICAL_112
 from engines.networks.architecture import Network
 from engines.selfplay.replay import Batch
 
@@ -29,7 +30,10 @@ class Losses(NamedTuple):
 
 
 class Learner:
-    """A network in training, its optimiser, and the running average of its weights that plays and is published."""
+    """A network in training, its optimiser, and the running average of its weights that plays and is published.
+
+    Raises ``ValueError`` for a network of another input format than the classical one, which batches are in.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,11 @@ class Learner:
         warm_up_steps: int,
         device: str = "cpu",
     ) -> None:
+        if network.config.input_format != CLASSICAL_112:
+            raise ValueError(
+                f"batches are in input format {CLASSICAL_112}, and the network has format"
+                f" {network.config.input_format}: train a network of the classical planes"
+            )
         self.device = torch.device(device)
         self.network = network.to(self.device).train()
         self.average = deepcopy(network).requires_grad_(False).eval()

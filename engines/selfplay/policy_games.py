@@ -9,10 +9,13 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.input_formats import CANONICAL, encoding_of
 from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.moves import policy_slot
-from engines.chess.planes import FILLS, count_repetitions, pack_game_plies
+from engines.chess.planes import count_repetitions, pack_game_plies
 from engines.chess.position import WORDS, decode_move, encode_move, make_move, position_of
+from engines.chess.transforms import POLICY_AFTER
+from engines.chess.turning import canonical_transform
 from engines.compiled import kernel
 from engines.search.growing import Evaluator
 from engines.selfplay.games import UNFINISHED, judge
@@ -22,16 +25,16 @@ _RESULTS = {1: "1-0", 0: "1/2-1/2", -1: "0-1"}
 
 
 @kernel
-def _encode_active(rows, repeated, plies, active, fill, masks, values):
+def _encode_active(rows, repeated, plies, active, encoding, masks, values):
     at = np.empty(1, dtype=np.int64)
     for i in range(active.shape[0]):
         game = active[i]
         at[0] = plies[game]
-        pack_game_plies(rows[game], repeated[game], at, fill, masks[i : i + 1], values[i : i + 1])
+        pack_game_plies(rows[game], repeated[game], at, encoding, masks[i : i + 1], values[i : i + 1])
 
 
 @kernel
-def _sample_moves(rows, repeated, plies, active, logits, draws, temperature, longest, played, results):
+def _sample_moves(rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, results):
     """One move for each active game by its softmax policy; ``results`` as in ``games.judge``."""
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     weights = np.empty(MAX_MOVES, dtype=np.float64)
@@ -39,9 +42,10 @@ def _sample_moves(rows, repeated, plies, active, logits, draws, temperature, lon
         game = active[i]
         ply = plies[game]
         found = legal_moves(rows[game, ply], moves, 0)
+        places = POLICY_AFTER[canonical_transform(rows[game, ply]) if encoding & CANONICAL else 0]
         highest = -1e30
         for m in range(found):
-            weights[m] = np.float64(logits[i, policy_slot(moves[m])]) / temperature
+            weights[m] = np.float64(logits[i, places[policy_slot(moves[m])]]) / temperature
             highest = max(highest, weights[m])
         total = 0.0
         for m in range(found):
@@ -91,6 +95,7 @@ def _play(
     generator: np.random.Generator,
 ) -> list[tuple[tuple[str, ...], str]]:
     games = len(openings)
+    encoding = encoding_of(agent.input_format, agent.history_fill)
     rows = np.zeros((games, longest + 1, WORDS), dtype=np.uint64)
     repeated = np.zeros((games, longest + 1), dtype=np.uint8)
     played = np.zeros((games, longest), dtype=np.uint64)
@@ -107,10 +112,10 @@ def _play(
     masks = np.zeros((games, 112), dtype=np.uint64)
     values = np.ones((games, 112), dtype=np.float32)
     while len(active := np.flatnonzero(results == UNFINISHED)):
-        _encode_active(rows, repeated, plies, active, FILLS[agent.history_fill], masks, values)
+        _encode_active(rows, repeated, plies, active, encoding, masks, values)
         logits = agent.evaluate_packed(masks[: len(active)], values[: len(active)]).logits
         draws = generator.random(len(active))
-        _sample_moves(rows, repeated, plies, active, logits, draws, temperature, longest, played, results)
+        _sample_moves(rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, results)
     found: list[tuple[tuple[str, ...], str]] = []
     for moves, plies_played, result in zip(played, plies, results, strict=True):
         spelt = tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(moves[:plies_played]))

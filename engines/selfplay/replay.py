@@ -11,9 +11,9 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.input_formats import FILL_OLDEST
 from engines.chess.moves import POLICY_MOVES
 from engines.chess.planes import (
-    FILL_OLDEST,
     HISTORY_BOARDS,
     count_repetitions,
     write_auxiliary,
@@ -98,7 +98,7 @@ def _pack(rows, repeated, first, chosen, masks, values):
         at = chosen[i]
         known = min(at - first[at], HISTORY_BOARDS - 1)
         for age in range(known + 1):
-            write_board(rows[at - age], age, repeated[at - age] > 0, masks[i])
+            write_board(rows[at - age], age, age, repeated[at - age] > 0, masks[i])
         if known < HISTORY_BOARDS - 1:
             write_missing(rows[first[at]], known, FILL_OLDEST, masks[i])
         write_auxiliary(rows[at], masks[i], values[i])

@@ -28,6 +28,7 @@ class FreeNetwork:
     """Hands out rows of fixed random numbers, in turn: to the engine, and to each peer in the form that it expects."""
 
     history_fill = "fen_only"
+    input_format = 1
 
     def __init__(self) -> None:
         generator = np.random.default_rng(0)

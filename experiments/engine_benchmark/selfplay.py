@@ -28,8 +28,8 @@ SHAPES = {"16 simulations, 8 moves": (16, 8), "32 simulations, 16 moves": (32, 1
 class Timed:
     """A function, or an evaluator, that adds up the CPU seconds of its calls and the positions it evaluates."""
 
-    def __init__(self, function: Callable[..., Any], history_fill: str = "fen_only") -> None:
-        self.history_fill = history_fill
+    def __init__(self, function: Callable[..., Any], history_fill: str = "fen_only", input_format: int = 1) -> None:
+        self.history_fill, self.input_format = history_fill, input_format
         self.seconds, self.positions = 0.0, 0
         self._function = function
 
@@ -48,7 +48,8 @@ class Timed:
 
 def measure_step(playing: games.GamesAtOnce, evaluator: Any, subject: str, number: int) -> list[Measurement]:
     """CPU seconds of tree, network and rest, as shares of a few steps; and evaluations a second."""
-    network, searching = Timed(evaluator.evaluate_packed, evaluator.history_fill), Timed(grow)
+    network = Timed(evaluator.evaluate_packed, evaluator.history_fill, evaluator.input_format)
+    searching = Timed(grow)
     start, begun = time.process_time(), time.perf_counter()
     with mock.patch.object(games, "grow", searching):
         for _ in range(STEPS):

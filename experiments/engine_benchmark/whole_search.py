@@ -35,7 +35,7 @@ class Counting:
     """An agent that counts the positions it is asked about, from any number of threads."""
 
     def __init__(self, agent: Agent) -> None:
-        self.history_fill = agent.history_fill
+        self.history_fill, self.input_format = agent.history_fill, agent.input_format
         self._agent, self._lock, self.positions = agent, threading.Lock(), 0
 
     def evaluate_packed(self, masks: NDArray[np.uint64], values: NDArray[np.float32], *, threads: int = 1) -> Any:

@@ -33,8 +33,9 @@ class Packed(NamedTuple):
 class HashingEvaluator:
     """Opinions that are a pseudo-random function of a position's planes alone, the same on every machine."""
 
-    def __init__(self, salt: int = 0, history_fill: str = "fen_only") -> None:
+    def __init__(self, salt: int = 0, history_fill: str = "fen_only", input_format: int = 1) -> None:
         self.history_fill = history_fill
+        self.input_format = input_format
         self.evaluated = 0
         generator = np.random.default_rng(salt)
         self._planes = generator.integers(0, 2**64, size=112, dtype=np.uint64) | np.uint64(1)
@@ -55,6 +56,7 @@ class ConstantEvaluator:
     """The same opinion of every position: all moves alike, and the given value."""
 
     history_fill = "fen_only"
+    input_format = 1
 
     def __init__(self, value: float = 0.0) -> None:
         self.wdl = np.array([max(value, 0), 1 - abs(value), max(-value, 0)], dtype=np.float32)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from engines.chess.input_formats import INPUT_FORMATS
 from engines.networks.config import (
-    INPUT_FORMATS,
     SQUARES,
     AttentionBody,
     AttentionPolicy,
@@ -93,13 +93,16 @@ def describe(message: Any) -> NetworkConfig:
     weights = message.weights
     try:
         heads = stored_heads(weights)
-        policies = {name: _policy(message, head, form, name) for name, head in heads.policies.items()}
-        values = {name: _value(message, head, form, name) for name, head in heads.values.items()}
-        for kind, found in (("policy", policies), ("value", values)):
-            if not found:
-                raise UnusableFileError(f"has no {kind} head")
-        policy_name = "vanilla" if "vanilla" in policies else next(iter(policies))
-        value_name = "winner" if "winner" in values else next(iter(values))
+        policy_name = _in_use(heads.policies, "vanilla", "policy")
+        value_name = _in_use(heads.values, "winner", "value")
+        policies = {
+            name: _policy(message, head, form, "" if name == policy_name else f"{name} ")
+            for name, head in heads.policies.items()
+        }
+        values = {
+            name: _value(message, head, form, "" if name == value_name else f"{name} ")
+            for name, head in heads.values.items()
+        }
         return NetworkConfig(
             tower=_tower(message) if not form.attention or len(weights.residual) else None,
             attention=_attention(message, form) if form.attention else None,
@@ -159,8 +162,9 @@ def _format(message: Any) -> _Format:
     if attention != bool(len(weights.encoder)):
         what = "no encoders for its attention body" if attention else "encoders and no attention body"
         raise UnusableFileError(f"has {what}")
-    if form.input and form.input not in INPUT_FORMATS:
-        raise UnusableFileError(f"wants input format {form.input}, which is not supported")
+    input_format = form.input if message.format.HasField("network_format") else InputFormat.CLASSICAL_112_PLANE
+    if input_format not in INPUT_FORMATS:
+        raise UnusableFileError(f"wants input format {input_format}, which is not supported")
     if form.default_activation not in _DEFAULT_ACTIVATIONS:
         raise UnusableFileError(f"has activation function {form.default_activation}, which is not supported")
     activation = _DEFAULT_ACTIVATIONS[DefaultActivation(form.default_activation)]
@@ -175,7 +179,7 @@ def _format(message: Any) -> _Format:
         smolgen_activation=_activation(smolgen, "smolgen") or activation,
         ffn_activation=_activation(ffn, "dense layers of the encoders"),
         embedding=_embedding(weights, embedding) if attention else "",
-        input_format=form.input or InputFormat.CLASSICAL_112_PLANE,
+        input_format=int(input_format),
     )
 
 
@@ -221,6 +225,13 @@ def _embedding(weights: Any, number: int) -> str:
     if number == InputEmbedding.PE_DENSE:
         return "dense"
     raise UnusableFileError(f"has input embedding {number}, which is not supported")
+
+
+def _in_use(heads: dict[str, Any], usual: str, kind: str) -> str:
+    """The name of the head that is in use if nothing else is asked for; its layers are called by their own names."""
+    if not heads:
+        raise UnusableFileError(f"has no {kind} head")
+    return usual if usual in heads else next(iter(heads))
 
 
 def _tower(message: Any) -> Tower:
@@ -271,43 +282,43 @@ def _encoder(message: Any, layer: Any, heads: int, name: str) -> Encoder:
         if generated % heads or units % (SQUARES * hidden):
             raise UnusableFileError(f"has sizes in {name}.attention.smolgen that do not fit each other")
         smolgen = Smolgen(compressed=units // (SQUARES * hidden), hidden=hidden, generated=generated // heads)
-    return Encoder(
-        heads=heads,
-        width=size_of(message, mha.q_b, f"{name}.attention.query bias"),
-        hidden=size_of(message, layer.ffn.dense1_b, f"{name}.feed_forward.dense1 bias"),
-        smolgen=smolgen,
-    )
+    width = size_of(message, mha.q_b, f"{name}.attention.query bias")
+    hidden = size_of(message, layer.ffn.dense1_b, f"{name}.feed_forward.dense1 bias")
+    try:
+        return Encoder(heads, width, hidden, smolgen)
+    except ValueError as error:
+        raise ValueError(f"in {name}, {error}") from None
 
 
 def _policy(message: Any, head: Any, form: _Format, name: str) -> PolicyHead:
-    """The shape of a policy head; sizes that the body fixes are held against it later."""
+    """The shape of a policy head, `name` before its layers; sizes that the body fixes are held against it later."""
     if form.policy == PolicyFormat.CONVOLUTION:
-        return ConvolutionPolicy(_channels(message, head.policy, f"{name} policy"))
+        return ConvolutionPolicy(_channels(message, head.policy, f"{name}policy"))
     if form.policy == PolicyFormat.CLASSICAL:
-        return ClassicalPolicy(_channels(message, head.policy, f"{name} policy_hidden"))
+        return ClassicalPolicy(_channels(message, head.policy, f"{name}policy_hidden"))
     own = bool(head.ip_pol_b.params)
     bias = head.ip_pol_b if own else message.weights.policy_heads.ip_pol_b
     return AttentionPolicy(
-        channels=size_of(message, bias, f"{name} policy_embedding bias"),
-        width=size_of(message, head.ip2_pol_b, f"{name} policy_query bias"),
-        encoders=_encoders(message, head.pol_encoder, head.pol_headcount, f"{name} policy_encoder"),
+        channels=size_of(message, bias, f"{name}policy_embedding bias"),
+        width=size_of(message, head.ip2_pol_b, f"{name}policy_query bias"),
+        encoders=_encoders(message, head.pol_encoder, head.pol_headcount, f"{name}policy_encoder"),
         own_embedding=own,
     )
 
 
 def _value(message: Any, head: Any, form: _Format, name: str) -> ValueHead:
     if form.attention:
-        planes = size_of(message, head.ip_val_b, f"{name} value_embedding bias")
+        planes = size_of(message, head.ip_val_b, f"{name}value_embedding bias")
     else:
-        planes = _channels(message, head.value, f"{name} value_conv")
+        planes = _channels(message, head.value, f"{name}value_conv")
     extra = head.DESCRIPTOR.name == "ValueHead"  # the one head of older files has no such fields
     categories = bool(extra and head.ip_val_cat_b.params)
     return ValueHead(
         planes=planes,
-        hidden=size_of(message, head.ip1_val_b, f"{name} value_hidden bias"),
+        hidden=size_of(message, head.ip1_val_b, f"{name}value_hidden bias"),
         scalar=form.scalar,
         error=bool(extra and head.ip_val_err_b.params),
-        categories=size_of(message, head.ip_val_cat_b, f"{name} value_categories bias") if categories else 0,
+        categories=size_of(message, head.ip_val_cat_b, f"{name}value_categories bias") if categories else 0,
     )
 
 

@@ -23,6 +23,7 @@ _STEPS: Final = 65535
 _GAIN_BITS: Final = 15
 _FINE_STEP: Final = 2.0**-_GAIN_BITS
 _SMALLEST: Final = 2.0**-60
+_PIECE: Final = 1 << 20
 _BYTES: Final = {
     LayerEncoding.LINEAR16: 2,
     LayerEncoding.FLOAT16: 2,
@@ -59,12 +60,15 @@ def decode(layer: Any, default: LayerEncoding) -> NDArray[np.float32]:
         float32 [count], all finite.
 
     Raises:
-        ValueError: an encoding that does not exist, a broken length, or a number that is not finite.
+        ValueError: an encoding that does not exist, a broken length, a range the wrong way round, or a number that is
+            not finite.
     """
     encoding = _encoding(layer, default)
     element_count(layer, default)
     numbers: NDArray[np.float32]
     if encoding == LayerEncoding.LINEAR16:
+        if layer.min_val > layer.max_val:
+            raise ValueError(f"has a range from {layer.min_val:.9g} down to {layer.max_val:.9g}")
         numbers = _from_steps(np.frombuffer(layer.params, dtype="<u2"), layer.min_val, layer.max_val)
     elif encoding == LayerEncoding.FLOAT16:
         numbers = np.frombuffer(layer.params, dtype="<f2").astype(np.float32)
@@ -158,6 +162,13 @@ def _from_steps(steps: NDArray[np.uint16], low: float, high: float) -> NDArray[n
     lc0 works in single precision, with the last product and the sum fused. The last bits matter: large inputs, such as
     a rule-50 count near 100, carry the difference to exact arithmetic into the fifth decimal of a probability.
     """
+    if len(steps) > 2 * _STEPS:
+        # Each step once, and looked up piece by piece: faster, and little is in memory beside the numbers themselves.
+        table = _from_steps(np.arange(_STEPS + 1, dtype=np.uint16), low, high)
+        numbers = np.empty(len(steps), dtype=np.float32)
+        for at in range(0, len(steps), _PIECE):
+            numbers[at : at + _PIECE] = table[steps[at : at + _PIECE]]
+        return numbers
     share = steps.astype(np.float32) / np.float32(_STEPS)
     upper = np.float32(high) * share
     lower = np.float64(low) * (1 - share).astype(np.float64)  # exact in float64, as within a fused operation

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engines.networks.architecture import Network
 from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead
+from engines.networks.leela.container import UnusableFileError
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SmolgenLayers
 from engines.networks.modules.heads import HeadModules
 from engines.networks.modules.residual import Convolution
@@ -18,6 +19,8 @@ __all__ = ["Heads", "Stored", "convolutions", "is_multihead", "new_heads", "stor
 # The fields of named heads, by the names that lc0 gives the heads.
 _POLICIES: Final = {"vanilla": "vanilla", "optimistic": "optimistic_st", "soft": "soft", "opponent": "opponent"}
 _VALUES: Final = {"winner": "winner", "q": "q", "st": "st"}
+_MOST_HEADS: Final = 64
+_LONGEST_NAME: Final = 64
 
 
 class Heads(NamedTuple):
@@ -49,7 +52,7 @@ def stored_heads(weights: Any) -> Heads:
     """Give the heads that a file holds.
 
     Raises:
-        ValueError: two heads of one name.
+        UnusableFileError: too many heads, two of one name, or a name that cannot be shown in a line.
     """
     policies, values = {"vanilla": weights}, {"winner": weights}
     if weights.HasField("policy_heads"):
@@ -61,10 +64,15 @@ def stored_heads(weights: Any) -> Heads:
 
 def _named(heads: Any, fields: dict[str, str], entries: Any, kind: str) -> dict[str, Any]:
     found = {name: getattr(heads, field) for name, field in fields.items() if heads.HasField(field)}
+    if len(found) + len(entries) > _MOST_HEADS:
+        raise UnusableFileError(f"has {len(found) + len(entries)} {kind} heads; there must be at most {_MOST_HEADS}")
     for entry in entries:
-        if entry.key in found:
-            raise ValueError(f"has two {kind} heads called {entry.key!r}")
-        found[entry.key] = entry.value
+        name = entry.key.decode(errors="replace")
+        if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
+            raise UnusableFileError(f"has a {kind} head whose name is empty, too long or not printable")
+        if name in found:
+            raise UnusableFileError(f"has two {kind} heads called {name!r}")
+        found[name] = entry.value
     return found
 
 
@@ -95,7 +103,7 @@ def _new_named(heads: Any, names: tuple[str, ...], fields: dict[str, str], entri
             made[name] = getattr(heads, fields[name])
             made[name].SetInParent()
         else:
-            entry = entries.add(key=name)
+            entry = entries.add(key=name.encode())
             entry.value.SetInParent()
             made[name] = entry.value
     return made

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from engines.networks.architecture import Network, set_tensor
 from engines.networks.errors import NetworkFormatError
-from engines.networks.leela.container import UnusableFileError, unpack
+from engines.networks.leela.container import LARGEST_FILE, UnusableFileError, is_compressed, unpack
 from engines.networks.leela.description import default_encoding, describe, size_of
 from engines.networks.leela.encodings import decode
 from engines.networks.leela.info import NetworkInfo, info_of
@@ -20,7 +21,9 @@ from engines.networks.leela.layout import Stored, convolutions, stored_heads, te
 from engines.networks.leela.schema import LayerEncoding
 from engines.networks.modules.residual import BATCH_NORM_EPSILON, Convolution
 
-__all__ = ["parse_network", "read_network"]
+__all__ = ["parse_network", "read_content", "read_network"]
+
+_GLANCE: Final = 1 << 12
 
 
 def read_network(path: str | Path) -> tuple[Network, NetworkInfo]:
@@ -37,13 +40,27 @@ def read_network(path: str | Path) -> tuple[Network, NetworkInfo]:
     Raises:
         NetworkFormatError: the file is missing, damaged, or of a kind that is not supported.
     """
+    return parse_network(read_content(path), str(path))
+
+
+def read_content(path: str | Path) -> bytes:
+    """Give the bytes of a network file.
+
+    Raises:
+        NetworkFormatError: the file is missing, cannot be read or is too large to be a network.
+    """
     try:
-        content = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
+                raise NetworkFormatError(f"{path} has {size:,} bytes; it is no chess network.")
+            # All of it only of what may be a network: a device would never end.
+            content = file.read() if is_compressed(file.peek(2)) else file.read(_GLANCE)
     except FileNotFoundError:
         raise NetworkFormatError(f"There is no network file {path}.") from None
     except OSError as error:
         raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
-    return parse_network(content, str(path))
+    return content
 
 
 def parse_network(content: bytes, source: str) -> tuple[Network, NetworkInfo]:
@@ -62,10 +79,10 @@ def parse_network(content: bytes, source: str) -> tuple[Network, NetworkInfo]:
     try:
         message = unpack(content)
         network = Network(describe(message), seed=None)
-        encodings = _Filler(message, network).fill()
+        info = info_of(message, _Filler(message, network).fill())
     except UnusableFileError as reason:
         raise NetworkFormatError(f"{source} {reason}.") from None
-    return network.eval(), info_of(message, encodings)
+    return network.eval(), info
 
 
 class _Filler:
@@ -118,6 +135,8 @@ class _Filler:
             stands.norm = self._norm(block, name, conv.out_channels)
         if bias is not None and (stands.norm is None or bias.any()):
             set_tensor(conv, "bias", bias)
+        if stands.norm is not None and not all(torch.isfinite(part).all() for part in stands.folded_weights()):
+            raise UnusableFileError(f"is damaged: the weights of {name} are too large for its batch normalisation")
         if stands.norm is not None and conv.bias is None and _only_scales(stands.norm):
             set_tensor(conv, "weight", conv.weight * stands.norm.weight[:, None, None, None])
             set_tensor(conv, "bias", stands.norm.bias.detach())
@@ -140,9 +159,6 @@ class _Filler:
             raise UnusableFileError(f"is damaged: the {name} batch-norm variance is negative")
         norm.running_var = variance
         norm.num_batches_tracked = torch.tensor(0)
-        folded = norm.weight.double() / (variance.double() + BATCH_NORM_EPSILON).sqrt()
-        if not torch.isfinite(folded.float()).all():
-            raise UnusableFileError(f"is damaged: the weights of {name} are too large")
         return norm
 
 

@@ -3,11 +3,13 @@
 A file is one gzip-compressed ``Net`` message. The messages are declared below as plain tables, and turned into classes
 when the module is loaded, so that no generated code ties the package to one version of protobuf. Numbers that name a
 choice are declared as integers rather than as enumerations: an unknown choice then shows as its number instead of as
-"not set".
+"not set". Texts are declared as bytes: whether they are well-formed is for the reader to say. Fields that are not used
+(the dimensions of layers) are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, Final
 
@@ -25,6 +27,7 @@ __all__ = [
     "OutputFormat",
     "PolicyFormat",
     "ValueFormat",
+    "message_fields",
     "new_file",
 ]
 
@@ -136,7 +139,7 @@ class InputEmbedding(IntEnum):
 # trailing "*" marks a repeated field.
 _MESSAGES: Final[dict[str, str]] = {
     "EngineVersion": "1 major uint32, 2 minor uint32, 3 patch uint32",
-    "Layer": "1 min_val float, 2 max_val float, 3 params bytes, 4 encoding int32, 5 dims uint32*",
+    "Layer": "1 min_val float, 2 max_val float, 3 params bytes, 4 encoding int32",
     "ConvBlock": (
         "1 weights Layer, 2 biases Layer, 3 bn_means Layer, 4 bn_stddivs Layer, 5 bn_gammas Layer, 6 bn_betas Layer"
     ),
@@ -164,12 +167,12 @@ _MESSAGES: Final[dict[str, str]] = {
         "6 ip2_val_b Layer, 7 ip_val_err_w Layer, 8 ip_val_err_b Layer, 9 ip_val_cat_w Layer, 10 ip_val_cat_b Layer, "
         "11 value ConvBlock"
     ),
-    "PolicyHeadMap": "1 key string, 2 value PolicyHead",
+    "PolicyHeadMap": "1 key bytes, 2 value PolicyHead",
     "PolicyHeads": (
         "1 ip_pol_w Layer, 2 ip_pol_b Layer, 3 vanilla PolicyHead, 4 optimistic_st PolicyHead, 5 soft PolicyHead, "
         "6 opponent PolicyHead, 7 policy_head_map PolicyHeadMap*"
     ),
-    "ValueHeadMap": "1 key string, 2 value ValueHead",
+    "ValueHeadMap": "1 key bytes, 2 value ValueHead",
     "ValueHeads": "1 winner ValueHead, 2 q ValueHead, 3 st ValueHead, 4 value_head_map ValueHeadMap*",
     "Weights": (
         "1 input ConvBlock, 2 residual Residual*, "
@@ -188,7 +191,7 @@ _MESSAGES: Final[dict[str, str]] = {
     ),
     "TrainingParams": (
         "1 training_steps uint32, 2 learning_rate float, 3 mse_loss float, 4 policy_loss float, 5 accuracy float, "
-        "6 lc0_params string"
+        "6 lc0_params bytes"
     ),
     "NetworkFormat": (
         "1 input int32, 2 output int32, 3 network int32, 4 policy int32, 5 value int32, 6 moves_left int32, "
@@ -196,7 +199,7 @@ _MESSAGES: Final[dict[str, str]] = {
     ),
     "Format": "1 weights_encoding int32, 2 network_format NetworkFormat",
     "Net": (
-        "1 magic fixed32, 2 license string, 3 min_version EngineVersion, 4 format Format, "
+        "1 magic fixed32, 2 license bytes, 3 min_version EngineVersion, 4 format Format, "
         "5 training_params TrainingParams, 10 weights Weights, 11 onnx_model bytes"
     ),
 }
@@ -209,17 +212,22 @@ _KINDS: Final = {
     "fixed32": _Field.TYPE_FIXED32,
     "float": _Field.TYPE_FLOAT,
     "bytes": _Field.TYPE_BYTES,
-    "string": _Field.TYPE_STRING,
 }
+
+
+def _fields(message: str) -> Iterator[tuple[int, str, str]]:
+    """``(number, name, kind)`` of the fields of a message."""
+    for declaration in _MESSAGES[message].split(", "):
+        number, name, kind = declaration.split()
+        yield int(number), name, kind
 
 
 def _net_class() -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="conceptmine/leela.proto", package=_PACKAGE, syntax="proto2")
-    for name, fields in _MESSAGES.items():
+    for name in _MESSAGES:
         message = file.message_type.add(name=name)
-        for declaration in fields.split(", "):
-            number, field_name, kind = declaration.split()
-            field = message.field.add(name=field_name, number=int(number))
+        for number, field_name, kind in _fields(name):
+            field = message.field.add(name=field_name, number=number)
             field.label = _Field.LABEL_REPEATED if kind.endswith("*") else _Field.LABEL_OPTIONAL
             kind = kind.removesuffix("*")
             if kind in _KINDS:
@@ -232,6 +240,15 @@ def _net_class() -> Any:
 
 
 _Net: Final = _net_class()
+_SUBMESSAGES: Final = {
+    name: {number: kind.removesuffix("*") for number, _, kind in _fields(name) if kind[0].isupper()}
+    for name in _MESSAGES
+}
+
+
+def message_fields(message: str) -> dict[int, str]:
+    """Give the fields of a message (``"Net"``) that hold messages: the name of those by the field's number."""
+    return _SUBMESSAGES[message]
 
 
 def new_file() -> Any:

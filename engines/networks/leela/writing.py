@@ -17,7 +17,7 @@ from engines.networks.architecture import Network
 from engines.networks.config import AttentionPolicy, ClassicalPolicy, NetworkConfig
 from engines.networks.leela.description import ACTIVATION_NAMES
 from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
-from engines.networks.leela.info import NetworkInfo
+from engines.networks.leela.info import NetworkInfo, encoded_text, with_elo
 from engines.networks.leela.layout import convolutions, is_multihead, new_heads, tensors
 from engines.networks.leela.schema import (
     MAGIC,
@@ -55,7 +55,7 @@ _ACTIVATIONS: Final = {name: number for number, name in ACTIVATION_NAMES.items()
 
 
 def write_network(
-    network: Network, path: str | Path, info: NetworkInfo | None = None, *, encoding: str = "linear16"
+    network: Network, path: str | Path, info: NetworkInfo | None = None, *, encoding: str | None = None
 ) -> None:
     """Write a network as a Leela file (``.pb.gz``).
 
@@ -66,12 +66,14 @@ def write_network(
     Args:
         network: the network; it is only read.
         path: where to write; an existing file is replaced.
-        info: what the file is to say of itself; `NetworkInfo.minimum_version` and `encodings` are not taken from it.
+        info: what the file is to say of itself; `NetworkInfo.minimum_version` is not taken from it.
         encoding: how to store the weights: ``"linear16"`` (every version of lc0 reads it; each layer's range in 65,535
-            steps), or ``"float16"``, ``"bfloat16"``, ``"float32"`` (lc0 from 0.33).
+            steps), or ``"float16"``, ``"bfloat16"``, ``"float32"`` (lc0 from 0.33). None for the one in
+            `NetworkInfo.encodings` if it names exactly one, and else LINEAR16.
 
     Raises:
-        ValueError: an unknown encoding, or weights that are not finite or do not fit it.
+        ValueError: an unknown encoding, information that a file has no room for, or weights that are not finite or do
+            not fit the encoding.
         OSError: the file cannot be written.
     """
     content = serialise_network(network, info, encoding=encoding)
@@ -87,13 +89,15 @@ def write_network(
         partial.unlink(missing_ok=True)
 
 
-def serialise_network(network: Network, info: NetworkInfo | None = None, *, encoding: str = "linear16") -> bytes:
+def serialise_network(network: Network, info: NetworkInfo | None = None, *, encoding: str | None = None) -> bytes:
     """Give the bytes of a Leela file of a network; arguments and errors as `write_network`."""
+    info = info or NetworkInfo()
+    encoding = encoding or (info.encodings[0] if len(info.encodings) == 1 else "linear16")
     if encoding not in ENCODINGS:
         raise ValueError(f"The weights encoding is {encoding!r}; expected one of {', '.join(map(repr, ENCODINGS))}.")
     message = new_file()
     message.magic = MAGIC
-    _describe(message, network.config, info or NetworkInfo(), ENCODINGS[encoding])
+    _describe(message, network.config, info, ENCODINGS[encoding])
     _Store(message.weights, network, ENCODINGS[encoding]).fill()
     packed = io.BytesIO()
     # No name and no time in the header: the same network gives the same bytes.
@@ -113,7 +117,7 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
         _LAYER_ENCODINGS: not linear,
     }
     version = max(_HEAD_FORMATS, *(version for version, asked in needed.items() if asked), _HEAD_FORMATS)
-    message.license = info.licence
+    message.license = encoded_text(info.licence, "licence")
     message.min_version.major, message.min_version.minor, message.min_version.patch = version
     message.format.weights_encoding = LayerEncoding.LINEAR16 if linear else LayerEncoding.UNKNOWN
     form = message.format.network_format
@@ -141,7 +145,8 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
     training.mse_loss = info.mse_loss
     training.policy_loss = info.policy_loss
     training.accuracy = info.accuracy
-    training.lc0_params = info.training_parameters
+    parameters = with_elo(info.training_parameters, info.elo)
+    training.lc0_params = encoded_text(parameters, "text about its training")
 
 
 def _structure(config: NetworkConfig) -> NetworkStructure:

@@ -46,7 +46,7 @@ class Convolution(nn.Module):
         mean = self.norm.running_mean.double()
         shifted = -mean if bias is None else bias.double() - mean
         offset = self.norm.bias.detach().double() + shifted * gain
-        return (weight.double() * gain[:, None, None, None]).to(weight.dtype), offset.to(weight.dtype)
+        return weight.double().mul_(gain[:, None, None, None]).to(weight.dtype), offset.to(weight.dtype)
 
 
 class SqueezeExcite(nn.Module):

@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore, capture
 from conceptmine.errors import InputError
+from engines.chess import INPUT_FORMATS
 from engines.chess.encoding import pack_boards
 from engines.networks import Network, NetworkConfig, Tower, ValueHead
 from engines.networks.agent import Agent
 
 WIDTHS = {"input": 6, "block1": 4, "a/b": 2}
-
-
-@dataclass(frozen=True)
-class FakeConfig:
-    input_format: int = 1
 
 
 @dataclass
@@ -38,7 +34,7 @@ class FakeAgent:
     sha256: str = "ab" * 32
     history_fill: str = "fen_only"
     layers: tuple[str, ...] = tuple(WIDTHS)
-    config: FakeConfig = field(default_factory=FakeConfig)
+    input_format: int = 1
     batches: list[int] = field(default_factory=list)
 
     def activations_packed(
@@ -126,6 +122,14 @@ def test_wrong_boards_are_named_by_their_place_among_all() -> None:
         capture(FakeAgent(), BOARDS, ["input"], batch_size=0)
     with pytest.raises(ValueError, match="dtype"):
         capture(FakeAgent(), BOARDS, ["input"], dtype="int8")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_positions_are_shown_in_the_agents_own_format(input_format: int) -> None:
+    config = NetworkConfig(Tower(8, blocks=1), value=ValueHead(4, 16), input_format=input_format)
+    agent = Agent(Network(config, seed=1), "small")
+    expected = agent.activations_packed(*pack_boards(BOARDS, input_format), ["block1"])["block1"]
+    assert (capture(agent, BOARDS, ["block1"])["block1"] == expected).all()
 
 
 @pytest.mark.parametrize("scale", [np.nan, np.inf])

@@ -140,7 +140,7 @@ def _write_activations(context: RunContext, signal: float, seed: int) -> None:
         layers=(LAYER,),
         sha256="0" * 64,
         history_fill="fen_only",
-        config=SimpleNamespace(input_format=1),
+        input_format=1,
         activations_packed=activations,
     )
     records = {row["position_id"]: row for row in context.folder.read_table("positions", schemas.POSITIONS)}

@@ -16,7 +16,7 @@ from conceptmine.errors import InputError
 from conceptmine.pipeline import STAGES, MiningSettings, checked_settings, mine, resume
 from conceptmine.pipeline.context import StageResult
 from conceptmine.pipeline.settings import default_layers
-from engines.networks import NetworkFormatError, load_agent
+from engines.networks import Network, NetworkFormatError, load_agent, read_network, write_network
 
 GAME = "1. e4 e5 2. Nf3 Nc6 3. Bb5 a6 4. Ba4 Nf6 5. O-O Be7 6. Re1 b5 7. Bb3 d6 8. c3 O-O 9. h3 Nb8 10. d4 Nbd7 *\n\n"
 
@@ -81,6 +81,14 @@ def test_one_network_under_two_names_is_refused(asked: dict[str, Any], tmp_path:
     copy.write_bytes(Path(asked["agent"]).read_bytes())
     with pytest.raises(InputError, match="the same network"):
         checked_settings(**asked | {"weaker": str(copy)})
+
+
+def test_students_of_another_input_format_are_refused(asked: dict[str, Any], tmp_path: Path) -> None:
+    network, info = read_network(asked["agent"])
+    other = Network(replace(network.config, input_format=4))
+    write_network(other, tmp_path / "other.pb.gz", info)
+    with pytest.raises(InputError, match="format 4, and agent in format 1: name --students of the same format"):
+        checked_settings(**asked | {"students": str(tmp_path / "other.pb.gz")})
 
 
 @pytest.mark.parametrize("role", ["agent", "weaker", "students"])

@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from conceptmine.teachability import (
     teach_from_files,
     top_moves,
 )
+from engines.chess import policy_indices
 from engines.chess.moves import POLICY_MOVES, policy_index
 from engines.networks import (
     Agent,
@@ -45,9 +47,9 @@ PLANTED = POLICY_MOVES.index("b1c3")
 SETTINGS = TeachingSettings(epochs=4, learning_rate=2e-2, batch_size=16, draws=2000)
 
 
-def agent(seed: int, change: Callable[[Network], None] | None = None) -> Agent:
+def agent(seed: int, change: Callable[[Network], None] | None = None, input_format: int = 1) -> Agent:
     """A tiny network with random weights, changed if asked for."""
-    network = Network(CONFIG, seed=seed)
+    network = Network(replace(CONFIG, input_format=input_format), seed=seed)
     with torch.no_grad():
         assert isinstance(network.policy, torch.nn.Linear)
         network.policy.weight.mul_(20)  # first policies are near uniform; these are to have opinions
@@ -175,12 +177,15 @@ def test_without_a_weak_enough_agent_the_least_agreeing_is_taught_and_marked() -
     assert (choice.index, choice.agreement, choice.rule_met) == (2, 0.30, False)
 
 
-def test_top_moves_are_legal_and_the_most_probable() -> None:
-    some = boards("random", 12, 1)
-    one = agent(2)
+@pytest.mark.parametrize("input_format", [1, 4])
+def test_top_moves_are_legal_and_the_most_probable(input_format: int) -> None:
+    some = [*boards("random", 12, 1), chess.Board("8/pp3k2/8/2P5/8/1K6/6R1/8 w - - 3 40")]
+    one = agent(2, input_format=input_format)
     policies = one.evaluate(some).policy
-    for board, policy, place in zip(some, policies, top_moves(one, pack_positions(some)), strict=True):
-        assert policy_index(board, max(policy, key=lambda move: policy[move])) == place
+    found = top_moves(one, pack_positions(some, input_format=input_format))
+    for board, policy, place in zip(some, policies, found, strict=True):
+        likeliest = max(policy, key=lambda move: policy[move])
+        assert policy_indices(board, [likeliest], input_format).tolist() == [place]
 
 
 def test_another_process_gives_the_same_result(tmp_path: Path) -> None:
@@ -210,6 +215,9 @@ def test_wrong_input_gets_one_clear_sentence() -> None:
         teach_concept(agent(0), [agent(1)], Lessons(few, few, few, few), seeds=())
     with pytest.raises(InputError, match="at least one agent"):
         teach_concept(agent(0), [], Lessons(few, few, few, few))
+    for teacher, student in ((agent(0), agent(1, input_format=4)), (agent(0, input_format=4), agent(1))):
+        with pytest.raises(InputError, match="in input format 4, and the lessons are packed in format 1"):
+            teach_concept(teacher, [student], Lessons(few, few, few, few))
     with pytest.raises(InputError, match="learning_rate > 0"):
         TeachingSettings(learning_rate=0.0)
     with pytest.raises(InputError, match=r"Board 1 .* has no legal move"):

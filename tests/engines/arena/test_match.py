@@ -93,6 +93,7 @@ def test_points_go_to_the_player_and_not_to_the_colour(
         """Sure of one move, whatever the position, and of its value."""
 
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             answer = constant(0.9).evaluate_packed(masks, values)

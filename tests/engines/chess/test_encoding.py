@@ -265,8 +265,8 @@ def test_what_is_no_board_of_chess_is_refused(board: chess.Board, error: type[Ex
 
 
 def test_unknown_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="Input format 3 is not supported"):
-        pack_boards([chess.Board()], input_format=3)
+    with pytest.raises(ValueError, match="Input format 6 is not supported; use one of 1, 2, 3, 4, 5, 132, 133"):
+        pack_boards([chess.Board()], input_format=6)
     with pytest.raises(ValueError, match="history_fill is 'always'"):
         pack_boards([chess.Board()], history_fill="always")
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import engines
+from engines.chess import INPUT_FORMATS
 from engines.chess.encoding import pack_boards
 from engines.chess.moves import policy_index
 from engines.networks import Agent, Network, NetworkFormatError, load_agent, shipped_agents, write_network
@@ -128,6 +129,28 @@ def test_edits_act_and_the_identity_changes_no_bit(agent: Agent) -> None:
     assert same.policy == plain.policy
     assert (same.wdl == plain.wdl).all()
     assert steered.policy != plain.policy
+
+
+@pytest.mark.parametrize("input_format", [number for number in INPUT_FORMATS if number > 2])
+def test_an_agent_of_a_canonical_format_plays_mirrored_games_alike(make_network: Make, input_format: int) -> None:
+    agent = Agent(make_network(input_format=input_format), "canonical")
+    assert agent.input_format == input_format
+    pawns, bare = chess.Board("8/pp3k2/8/2P5/8/1K6/6R1/8 w - - 3 40"), chess.Board("8/5k2/1n6/8/3K4/8/6R1/8 b - - 3 40")
+    cases = [(pawns, chess.flip_horizontal), *((bare, turn) for turn in (chess.flip_horizontal, chess.flip_diagonal))]
+    for board, turn in cases:
+        other = board.transform(turn)
+        ours, theirs = agent.evaluate([board]), agent.evaluate([other])
+        assert ours.wdl.tolist() == theirs.wdl.tolist()
+
+        def moved(square: int, turn: Callable[[int], int] = turn) -> int:
+            return chess.msb(turn(chess.BB_SQUARES[square]))
+
+        policy = {
+            chess.Move(moved(move.from_square), moved(move.to_square), move.promotion): probability
+            for move, probability in ours.policy[0].items()
+        }
+        assert policy == pytest.approx(theirs.policy[0])
+        assert len(set(policy.values())) > 5
 
 
 def test_history_fill_matters_for_positions_without_history(make_network: Make) -> None:

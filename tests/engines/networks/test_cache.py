@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engines.chess import INPUT_FORMATS, policy_indices
 from engines.chess.encoding import pack_boards
 from engines.chess.moves import policy_index
 from engines.networks import Agent, EvaluationCache, Network
@@ -23,10 +24,10 @@ CROWDED = "R6R/3Q4/1Q4Q1/4Q3/2Q4Q/Q4Q2/pp1Q4/kBNN1KB1 w - - 0 1"
 
 def boards_of_games(seed: int, count: int, start: str = chess.STARTING_FEN) -> list[chess.Board]:
     rng = np.random.default_rng(seed)
-    board, boards = chess.Board(start), []
+    board, boards = chess.Board(start, chess960="H" in start), []
     while len(boards) < count:
         if not any(board.legal_moves):
-            board = chess.Board(start)
+            board = board.root()
         boards.append(board.copy())
         moves = list(board.legal_moves)
         board.push(moves[rng.integers(len(moves))])
@@ -37,6 +38,7 @@ def legal_logits(boards: list[chess.Board], logits: NDArray[np.float32]) -> list
     return [row[[policy_index(b, m) for m in b.legal_moves]] for b, row in zip(boards, logits, strict=True)]
 
 
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
 @pytest.mark.parametrize(
     "start",
     [
@@ -45,17 +47,19 @@ def legal_logits(boards: list[chess.Board], logits: NDArray[np.float32]) -> list
         "n1n5/PPPk4/8/8/8/8/4Kppp/5N1N b - - 0 1",
         "8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1",
         "rnbqkbnr/ppp1p1pp/8/3pPp2/8/8/PPPP1PPP/RNBQKBNR w KQkq f6 0 3",
+        "rnb2bnr/ppp1p1pp/3k4/3pPp2/8/2K5/PPPP1PPP/RNBQ1BNR w - f6 0 3",
+        "3q4/8/1k6/8/2n5/8/4K3/2R3B1 w - - 5 60",
+        "1rk4r/8/8/8/8/8/8/1RK4R w HBhb - 0 1",
     ],
 )
-def test_every_legal_move_is_conceivable(start: str) -> None:
+def test_every_legal_move_is_conceivable(start: str, input_format: int) -> None:
     boards = boards_of_games(2, 150, start)
-    masks, _ = pack_boards(boards)
+    masks, _ = pack_boards(boards, input_format)
     moves = np.empty(KEPT_LOGITS, dtype=np.int64)
     for board, row in zip(boards, masks, strict=True):
         count = conceivable_moves(row, moves)
         assert count >= 0
-        legal = {policy_index(board, move) for move in board.legal_moves}
-        assert legal <= set(moves[:count].tolist())
+        assert set(policy_indices(board, board.legal_moves, input_format)) <= set(moves[:count].tolist())
         assert len(set(moves[:count].tolist())) == count
 
 
@@ -135,8 +139,10 @@ def test_positions_with_too_many_moves_are_not_kept(hashing: Callable[..., Any])
         assert counted.evaluated == asked
 
 
-def test_searches_are_the_same_and_known_the_second_time(make_network: Make) -> None:
-    agent = Agent(make_network(), "small")
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_searches_are_the_same_and_known_the_second_time(make_network: Make, input_format: int) -> None:
+    agent = Agent(make_network(input_format=input_format), "small")
+    assert EvaluationCache(agent).input_format == input_format
     boards = [chess.Board(), chess.Board(), boards_of_games(8, 30)[-1]]
     plain = search(agent, boards, simulations=60)
     cache = EvaluationCache(agent)

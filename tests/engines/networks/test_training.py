@@ -45,13 +45,13 @@ def test_every_weight_in_use_learns(family: Network, planes: Tensor) -> None:
 def test_learning_gets_somewhere_and_can_be_written(family: Network, planes: Tensor) -> None:
     student = trainable(family)
     optimiser = torch.optim.Adam(student.parameters(), lr=3e-3)
-    first = float(loss_of(student, planes))
+    first = loss_of(student, planes).item()
     for _ in range(12):
         optimiser.zero_grad()
         loss = loss_of(student, planes)
         loss.backward()
         optimiser.step()
-    assert float(loss_of(student, planes)) < first - 0.2
+    assert loss_of(student, planes).item() < first - 0.2
     student.eval()
     again, _ = parse_network(serialise_network(student, encoding="float32"), "student")
     assert again.config == family.config

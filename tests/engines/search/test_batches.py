@@ -75,6 +75,7 @@ def test_more_leaves_make_larger_batches(hashing: Callable[..., Any]) -> None:
 
     class Counting:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             sizes.append(len(masks))
@@ -137,6 +138,7 @@ def test_bad_arguments_are_refused(
 def test_an_error_of_the_network_reaches_the_caller(boards: list[chess.Board]) -> None:
     class Broken:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             raise ValueError("the weights are unusable")

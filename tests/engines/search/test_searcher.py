@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import engines
-from engines.search import Nodes, Searcher, Seconds, Simulations, Tree, search
+from engines.chess import INPUT_FORMATS, pack_boards, policy_indices
+from engines.search import Node, Nodes, Searcher, Seconds, Simulations, Tree, search
 
 Games = Callable[[int, int, int], Iterator[chess.Board]]
 
@@ -73,6 +74,7 @@ def test_a_kept_tree_is_the_tree_that_a_search_below_would_have_grown(random_gam
 
     class Flat:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             class Answer:
@@ -113,6 +115,35 @@ def test_a_kept_tree_is_the_tree_that_a_search_below_would_have_grown(random_gam
         assert compare(node, kept.root) == len(kept.arrays.nodes)
 
 
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_a_kept_tree_holds_the_evaluators_words_in_every_format(input_format: int, hashing: Callable[..., Any]) -> None:
+    evaluator = hashing(2, "fen_only", input_format)
+    searcher = Searcher(evaluator, leaves=4)
+    board = chess.Board("8/8/3k4/5r2/8/2K5/5q2/1R6 w - - 3 70")
+    for _ in range(4):
+        searcher.set_position(board)
+        tree = searcher.run(Simulations(150))
+        boards = [board]
+        for move in tree.line():
+            boards.append(boards[-1].copy())
+            boards[-1].push(move)
+        answer = evaluator.evaluate_packed(*pack_boards(boards, input_format, "fen_only"))
+        node: Node | None = tree.root
+        for ply, seen in enumerate(boards):
+            if node is None or node.terminal:
+                break
+            moves = [edge.move for edge in node.edges]
+            weights = np.exp(answer.logits[ply, policy_indices(seen, moves, input_format)].astype(np.float64))
+            assert [edge.prior for edge in node.edges] == pytest.approx(list(weights / weights.sum()), abs=1e-6)
+            assert node.evaluation == pytest.approx(float(answer.wdl[ply, 0] - answer.wdl[ply, 2]), abs=1e-6)
+            played = next(
+                (edge for edge in node.edges if ply < len(tree.line()) and edge.move == tree.line()[ply]), None
+            )
+            node = node.follow(played) if played else None
+        board = board.copy()
+        board.push(tree.best_move)
+
+
 def test_a_kept_root_has_its_moves_in_order(searcher: Searcher) -> None:
     """Inside a tree only the best unvisited move is in its place; as a root's, all have to be."""
     board = chess.Board()
@@ -132,6 +163,7 @@ def test_a_kept_root_has_its_moves_in_order(searcher: Searcher) -> None:
 def test_a_failing_network_leaves_nothing_half_done(hashing: Callable[..., Any]) -> None:
     class Failing:
         history_fill = "fen_only"
+        input_format = 1
         fails = False
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
@@ -156,6 +188,7 @@ def test_a_failing_network_leaves_nothing_half_done(hashing: Callable[..., Any])
 def test_answers_that_are_no_numbers_are_refused(part: str, hashing: Callable[..., Any]) -> None:
     class Broken:
         history_fill = "fen_only"
+        input_format = 1
 
         def evaluate_packed(self, masks: Any, values: Any, *, threads: int = 1) -> Any:
             answer = hashing(6).evaluate_packed(masks, values)

@@ -11,7 +11,7 @@ import chess.variant
 import numpy as np
 import pytest
 
-from engines.chess import pack_boards, policy_index
+from engines.chess import INPUT_FORMATS, pack_boards, policy_indices
 from engines.search import PRESETS, Node, Tree, forest, run, search
 
 NOISY: dict[str, dict[str, Any]] = {
@@ -53,7 +53,7 @@ def audit(node: Node, board: chess.Board, evaluator: Any, preset: str, *, is_roo
         assert node.edges == ()
         assert node.value == node.evaluation == (-1 if board.is_checkmate() else 0)
         return 1
-    answer = evaluator.evaluate_packed(*pack_boards([board], history_fill=evaluator.history_fill))
+    answer = evaluator.evaluate_packed(*pack_boards([board], evaluator.input_format, evaluator.history_fill))
     moves = [edge.move for edge in node.edges]
     assert set(moves) == set(board.legal_moves)
     assert len(set(moves)) == len(moves)
@@ -61,7 +61,7 @@ def audit(node: Node, board: chess.Board, evaluator: Any, preset: str, *, is_roo
     assert sum(priors) == pytest.approx(1, abs=1e-5)
     assert priors == sorted(priors, reverse=True)
     if not (is_root and NOISY[preset].get("noise_fraction")):
-        expected = softmax([float(answer.logits[0, policy_index(board, move)]) for move in moves])
+        expected = softmax(answer.logits[0, policy_indices(board, moves, evaluator.input_format)].tolist())
         assert priors == pytest.approx(expected, abs=1e-6)
     assert node.evaluation == pytest.approx(float(answer.wdl[0, 0] - answer.wdl[0, 2]), abs=1e-6)
     seen, total = 1, node.evaluation
@@ -94,6 +94,25 @@ def test_every_node_is_what_rules_and_evaluator_say(
     for tree, board in zip(trees, boards, strict=True):
         nodes += audit(tree.root, board.copy(), evaluator, preset)
     assert nodes > 20 * len(boards)
+
+
+@pytest.mark.parametrize("fill", ["fen_only", "no"])
+@pytest.mark.parametrize("input_format", [number for number in INPUT_FORMATS if number > 1])
+def test_every_node_is_seen_in_the_evaluators_own_format(
+    input_format: int, fill: str, boards: list[chess.Board], hashing: Callable[..., Any]
+) -> None:
+    evaluator = hashing(4, fill, input_format)
+    few_men = [
+        chess.Board("8/8/3k4/8/8/2K5/5q2/1R6 w - - 3 70"),
+        chess.Board("k7/8/8/3K4/8/8/8/R6r b - - 0 70"),
+        chess.Board("8/1p6/8/1K3k2/8/8/6n1/8 w - - 12 70"),
+        chess.Board("1rk4r/8/8/8/8/8/8/1RK4R w HBhb - 1 20", chess960=True),
+    ]
+    for uci in ("c3d3", "f2a2", "d3c3", "a2f2", "c3d3"):
+        few_men[0].push_uci(uci)
+    trees = search(evaluator, [*boards[:10], *few_men], simulations=60)
+    for tree, board in zip(trees, [*boards[:10], *few_men], strict=True):
+        audit(tree.root, board.copy(), evaluator, "lc0")
 
 
 @pytest.mark.parametrize("simulations", [1, 2, 7, 60])

@@ -191,3 +191,8 @@ def test_games_that_do_not_fit_are_left_out(hashing: Callable[..., Any]) -> None
     fewer.go_on_with(saved)
     assert (fewer.unfinished().plies[saved.plies[:3] >= 20] == 0).all()
     assert finished_games(fewer, hashing(), 3)
+
+
+def test_a_network_of_another_input_format_is_refused(hashing: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="self-play is in input format 1, and the network has format 4"):
+        GamesAtOnce(2, 2, 20, SETTINGS, seed=5).step(hashing(0, "fen_only", 4))

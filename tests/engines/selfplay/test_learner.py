@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,11 @@ def test_the_first_steps_are_small(batch: Batch) -> None:
     warm.step(batch, 1e-2)
     assert (cold.network.policy.weight - before).abs().max() < 1e-4
     assert (warm.network.policy.weight - before).abs().max() > 1e-3
+
+
+def test_a_network_of_another_input_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="batches are in input format 1, and the network has format 3"):
+        learner(config=replace(CONFIG, input_format=3))
 
 
 def test_cross_entropy_and_annealing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import chess
 import pytest
 
-from engines.chess import pack_boards, policy_index
+from engines.chess import INPUT_FORMATS, pack_boards, policy_indices
 from engines.selfplay import policy_games
 from engines.selfplay.policy_games import play_policy_games
 
@@ -64,10 +64,13 @@ def test_moves_are_drawn_from_the_policy(hashing: Callable[..., Any]) -> None:
     assert sum(abs(counts[move] / 2000 - share) for move, share in prior.items()) / 2 < 0.05
 
 
-def test_a_low_temperature_plays_the_likeliest_move_from_true_planes(hashing: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("input_format", INPUT_FORMATS)
+def test_a_low_temperature_plays_the_likeliest_move_from_true_planes(
+    input_format: int, hashing: Callable[..., Any]
+) -> None:
     """The evaluator's opinion hangs on every plane, so the moves show that history was encoded as it was."""
-    evaluator = hashing(6)
-    moves, _ = play_policy_games(evaluator, [["g1f3", "g8f6", "f3g1", "f6g8"]], temperature=1e-7, longest=30)[0]
+    evaluator = hashing(6, "fen_only", input_format)
+    moves, _ = play_policy_games(evaluator, [["g1f3", "g8f6", "f3g1", "f6g8"]], temperature=1e-7, longest=60)[0]
     board = chess.Board()
     for ply, uci in enumerate(moves):
         if ply >= 4:
@@ -77,8 +80,10 @@ def test_a_low_temperature_plays_the_likeliest_move_from_true_planes(hashing: Ca
 
 
 def policy(evaluator: Any, board: chess.Board) -> dict[str, float]:
-    logits = evaluator.evaluate_packed(*pack_boards([board])).logits[0]
-    weights = {move.uci(): 2.718281828 ** float(logits[policy_index(board, move)]) for move in board.legal_moves}
+    logits = evaluator.evaluate_packed(*pack_boards([board], evaluator.input_format)).logits[0]
+    moves = list(board.legal_moves)
+    places = policy_indices(board, moves, evaluator.input_format)
+    weights = {move.uci(): 2.718281828 ** float(logits[place]) for move, place in zip(moves, places, strict=True)}
     total = sum(weights.values())
     return {move: weight / total for move, weight in weights.items()}
 

@@ -27,6 +27,7 @@ class Slanted:
     """The same opinion of every position, whoever is to move: later moves of the policy's list are a little better."""
 
     history_fill = "fen_only"
+    input_format = 1
 
     def evaluate_packed(self, masks: np.ndarray, values: np.ndarray, *, threads: int = 1) -> Answer:
         logits = np.linspace(0, 2, POLICY_SIZE, dtype=np.float32)

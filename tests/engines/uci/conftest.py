@@ -35,6 +35,7 @@ class FakeAgent:
     """An evaluator without a network that also answers `evaluate`; can be told to be slow, or to fail."""
 
     history_fill = "fen_only"
+    input_format = 1
 
     def __init__(self, evaluator: Any) -> None:
         self._evaluator = evaluator
