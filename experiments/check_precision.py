@@ -20,23 +20,22 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-from unittest import mock
+from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
 from conceptmine.positions import GameRecord, PositionRecord, path_id, read_games, sample_positions
 from conceptmine.runfolder import write_bytes
-from engines.chess import pack_boards, policy_indices
-from engines.networks import Agent, PackedEvaluation, load_agent, precision
+from engines.networks import load_agent
+from engines.networks.precision import DTYPES, round_weights
+from engines.networks.torch_network import TorchNetwork
 from engines.selfplay.policy_games import play_policy_games
+from experiments.agreement import Difference, answers, difference, has_16_bits, packed_positions
 from experiments.engine_benchmark.machine import describe_machine, machine_line
 from experiments.engine_benchmark.tables import Grid, markdown, rich_table
 
@@ -49,41 +48,6 @@ PER_GAME: Final = 35
 PLIES: Final = (4, 240)
 LEAST: Final = 0.995
 FORCED: Final = "bfloat16, forced"
-
-
-class Positions(NamedTuple):
-    """n positions as packed planes, with their legal moves."""
-
-    masks: NDArray[np.uint64]
-    """uint64 [n, 112]."""
-    values: NDArray[np.float32]
-    """float32 [n, 112]."""
-    moves: NDArray[np.int64]
-    """int64 [n, most]: indices of the legal moves in the policy, −1 behind the last."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far an agent in another type is from the agent in float32."""
-
-    network: str
-    dtype: str
-    rounded: bool
-    """Whether any of its weights is in 16 bits."""
-    positions: int
-    same_best_move: float
-    """Share of the positions."""
-    largest_gap: float
-    """Float32's probability of its best move less that of the other's, where they differ; 0 if nowhere."""
-    mean_gap: float
-    largest_probability: float
-    """Largest difference of a legal move's probability."""
-    mean_probability: float
-    """Mean over the positions of the largest difference in each."""
-    largest_value: float
-    """Largest difference of win − loss."""
-    largest_moves_left: float | None
-    """Largest difference in plies; None without that head."""
 
 
 def played_games(player: str, temperature: float, seed: int) -> Iterator[GameRecord]:
@@ -107,74 +71,22 @@ def sampled_positions(count: int, files: Sequence[Path], seed: int) -> list[Posi
     return list(chain(*parts))
 
 
-def positions_for(records: Sequence[PositionRecord], agent: Agent) -> Positions:
-    """The positions as the agent reads them."""
-    boards = [record.board() for record in records]
-    legal = [policy_indices(board, list(board.legal_moves), agent.input_format) for board in boards]
-    moves = np.full((len(boards), max(map(len, legal))), -1, dtype=np.int64)
-    for row, indices in zip(moves, legal, strict=True):
-        row[: len(indices)] = indices
-    return Positions(*pack_boards(boards, agent.input_format, agent.history_fill), moves)
-
-
-def probabilities(logits: NDArray[np.float32], moves: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Softmax over the legal moves, [n, most]; zero behind the last."""
-    chosen = np.take_along_axis(logits, np.maximum(moves, 0), axis=1).astype(np.float64)
-    chosen[moves < 0] = -np.inf
-    weights = np.exp(chosen - chosen.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return shares
-
-
-def difference(
-    network: str, dtype: str, rounded: bool, exact: PackedEvaluation, other: PackedEvaluation, positions: Positions
-) -> Difference:
-    """Compare what an agent says in another type with what it says in float32."""
-    expected, found = (probabilities(answer.logits, positions.moves) for answer in (exact, other))
-    best, chosen = expected.argmax(axis=1), found.argmax(axis=1)
-    every = np.arange(len(best))
-    gaps = (expected[every, best] - expected[every, chosen])[best != chosen]
-    apart = np.abs(expected - found).max(axis=1)
-    left = None
-    if exact.moves_left is not None and other.moves_left is not None:
-        left = float(np.abs(exact.moves_left - other.moves_left).max())
-    return Difference(
-        network,
-        dtype,
-        rounded,
-        positions=len(best),
-        same_best_move=float((best == chosen).mean()),
-        largest_gap=float(gaps.max(initial=0)),
-        mean_gap=float(gaps.mean()) if len(gaps) else 0.0,
-        largest_probability=float(apart.max()),
-        mean_probability=float(apart.mean()),
-        largest_value=float(np.abs(exact.value - other.value).max()),
-        largest_moves_left=left,
-    )
-
-
-def agents(source: str, dtypes: Sequence[str], device: str) -> Iterator[tuple[str, bool, Agent]]:
-    """The network in each type, with the type's name and whether it has weights of 16 bits; and forced, if need be."""
-    for dtype in dtypes:
-        agent = load_agent(source, dtype=dtype, device=device)
-        rounded = any(weight.itemsize == 2 for weight in agent.network.parameters())
-        yield dtype, rounded, agent
-        if dtype == "bfloat16" and not rounded:
-            with mock.patch.object(precision, "FEWEST_CHANNELS", 1):
-                forced = load_agent(source, dtype=dtype, device=device)
-            if any(weight.itemsize == 2 for weight in forced.network.parameters()):
-                yield FORCED, True, forced
-
-
 def measure(source: str, dtypes: Sequence[str], records: Sequence[PositionRecord], device: str) -> list[Difference]:
     """All types of one network."""
     exact_agent = load_agent(source, device=device)
-    positions = positions_for(records, exact_agent)
+    boards = [record.board() for record in records]
+    positions = packed_positions(boards, exact_agent.input_format, exact_agent.history_fill)
     exact = exact_agent.evaluate_packed(positions.masks, positions.values)
     found = []
-    for dtype, rounded, agent in agents(source, dtypes, device):
+    for dtype in dtypes:
+        agent = load_agent(source, dtype=dtype, device=device)
+        rounded = has_16_bits(agent.network)
         other = agent.evaluate_packed(positions.masks, positions.values)
         found.append(difference(exact_agent.name, dtype, rounded, exact, other, positions))
+        if dtype == "bfloat16" and not rounded:
+            round_weights(agent.network, DTYPES[dtype], fewest_channels=1)
+            forced = answers(TorchNetwork(agent.network), positions)
+            found.append(difference(exact_agent.name, FORCED, has_16_bits(agent.network), exact, forced, positions))
     return found
 
 
@@ -200,7 +112,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Compare agents in 16 bits with the same agents in float32.")
     parser.add_argument("--network", action="append", help="a name or file, any number of times [two shipped ones]")
-    parser.add_argument("--dtype", action="append", choices=sorted(precision.DTYPES), help="[float16 and bfloat16]")
+    parser.add_argument("--dtype", action="append", choices=sorted(DTYPES), help="[float16 and bfloat16]")
     parser.add_argument("--games", action="append", type=Path, help="take the positions from this PGN file")
     parser.add_argument("--positions", type=int, default=10_000)
     parser.add_argument("--least", type=float, default=LEAST, help="smallest share of same best moves (default 0.995)")

@@ -22,7 +22,7 @@ from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import parse_network, read_content
-from engines.networks.precision import DTYPES, round_weights
+from engines.networks.precision import DTYPES, prepared
 from engines.networks.torch_network import TorchNetwork
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "shipped_agents"]
@@ -107,10 +107,7 @@ class Agent:
         self.dtype = dtype
         self.path = path
         self.info = info or NetworkInfo()
-        self.network: Network = network.folded().to(device=self.device, dtype=torch.float32)
-        round_weights(self.network, DTYPES[dtype])
-        # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.network: Network = prepared(network, self.device, dtype)
         float32 = all(weight.dtype == torch.float32 for weight in self.network.parameters())
         compiled = self.device.type == "cpu" and float32
         self._forward = CompiledNetwork(self.network) if compiled else TorchNetwork(self.network)

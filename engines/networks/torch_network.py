@@ -36,6 +36,7 @@ class TorchNetwork:
 
     Args:
         network: without batch normalisation, on its device and in its types; it is kept, not copied.
+        recorded: whether a GPU replays recordings.
 
     Attributes:
         finite: always true; only outputs are looked at.
@@ -43,7 +44,7 @@ class TorchNetwork:
             2 GiB and 4,096 on a GPU.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, recorded: bool = True) -> None:
         first = network.input.conv if network.config.tower is not None else network.embedding.dense
         self._network = network
         self._device, self._dtype = first.weight.device, first.weight.dtype
@@ -52,7 +53,8 @@ class TorchNetwork:
         kind = "cpu" if self._device.type == "cpu" else "cuda"
         fitting = _MEMORY[kind] // (64 * _widest(network.config) * self._dtype.itemsize)
         self.positions_at_once = min(_LARGEST_BATCH[kind], 1 << max(fitting, BATCH_MULTIPLE).bit_length() - 1)
-        self._graphs = GraphRunner(self._on_device, self._device) if self._device.type == "cuda" else None
+        recorded = recorded and self._device.type == "cuda"
+        self._graphs = GraphRunner(self._on_device, self._device) if recorded else None
 
     def evaluate(
         self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None = None, threads: int = 1

@@ -14,4 +14,6 @@ __all__ = ["in_type_of"]
 
 def in_type_of(weight: Tensor, x: Tensor) -> Tensor:
     """Give `x` in the type of `weight`; itself if it has that type, or where autocast sees to types."""
-    return x if torch.is_autocast_enabled(x.device.type) else x.to(weight.dtype)
+    if x.dtype == weight.dtype or torch.is_autocast_enabled(x.device.type):
+        return x
+    return x.to(weight.dtype)
