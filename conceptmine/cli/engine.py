@@ -44,13 +44,14 @@ def info(
 ) -> None:
     """What a network file holds: architecture, layers, metadata."""
     from engines import load_agent
+    from engines.networks.checkpoint import to_json
 
     agent = load_agent(network)
     facts = {
         "name": agent.name,
         "sha256": agent.sha256,
         "parameters": sum(parameter.numel() for parameter in agent.network.parameters()),
-        "architecture": asdict(agent.config),
+        "architecture": to_json(agent.config),
         "layers": list(agent.layers),
         "metadata": asdict(agent.info),
     }

@@ -23,11 +23,11 @@ from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import read_network
+from engines.networks.precision import DTYPES, prepared
 from engines.networks.torch_network import TorchNetwork
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "read_agent", "shipped_agents"]
 
-_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _SUFFIX: Final = ".pb.gz"
 _CHECKPOINTS: Final = Path(__file__).resolve().parents[1] / "checkpoints"
 
@@ -100,18 +100,17 @@ class Agent:
         if history_fill not in HISTORY_FILLS:
             expected = " or ".join(map(repr, HISTORY_FILLS))
             raise ValueError(f"history_fill is {history_fill!r}; expected {expected}.")
-        if dtype not in _DTYPES:
-            raise ValueError(f"dtype is {dtype!r}; expected {' or '.join(map(repr, _DTYPES))}.")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype is {dtype!r}; expected {' or '.join(map(repr, DTYPES))}.")
         self.device = _device(device)
         self.name = name
         self.history_fill = history_fill
         self.dtype = dtype
         self.path = path
         self.info = info or NetworkInfo()
-        self.network: Network = network.folded().to(device=self.device, dtype=_DTYPES[dtype])
-        # Convolutions on tensors with the channels innermost are the faster ones, on processors and on GPUs.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-        compiled = self.device.type == "cpu" and dtype == "float32"
+        self.network: Network = prepared(network, self.device, dtype)
+        float32 = all(weight.dtype == torch.float32 for weight in self.network.parameters())
+        compiled = self.device.type == "cpu" and float32
         self._forward = CompiledNetwork(self.network) if compiled else TorchNetwork(self.network)
         self._sha256 = sha256
 
@@ -207,7 +206,8 @@ class Agent:
         with torch.inference_mode():
             outputs, finite = self._forward.evaluate(masks, values, edit, threads)
         if not finite:
-            raise ValueError(f"The network of {self.name} gives numbers that are not finite; its weights are unusable.")
+            cause = "its weights are unusable" if self.dtype != "float16" else "float16 ends at 65,504: try bfloat16"
+            raise ValueError(f"The network of {self.name} gives numbers that are not finite; {cause}.")
         return PackedEvaluation(outputs.logits, outputs.wdl, outputs.moves_left if self.config.moves_left else None)
 
     def activations_packed(

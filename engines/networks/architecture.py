@@ -30,6 +30,7 @@ from engines.networks.modules.heads import (
     attention_policy_logits,
     encoder_layer,
 )
+from engines.networks.modules.precision import in_type_of
 from engines.networks.modules.residual import Convolution, ResidualBlock
 
 __all__ = ["Edits", "Network", "NetworkOutput", "edited", "set_tensor"]
@@ -140,7 +141,7 @@ class Network(HeadModules):
         """Evaluate positions.
 
         Args:
-            planes: [n, 112, 8, 8], in the type of the weights.
+            planes: [n, 112, 8, 8], of any floating-point type; they are brought to that of the first layer.
             edit: by layer name, a function that replaces that layer's output; it must keep the shape. The functions
                 act within the pass only, nothing is left behind in the module.
 
@@ -278,6 +279,7 @@ class Network(HeadModules):
             logits = self._attention_policy(body if self.config.attention else _tokens(body), state)
         else:
             hidden = state.at("policy_hidden", self._activation(self.policy_hidden(body)))
+            hidden = in_type_of(self.policy.weight, hidden)
             if isinstance(head, ConvolutionPolicy):
                 logits = self.policy(hidden).permute(0, 2, 3, 1).flatten(1).index_select(1, self._policy_index)
             else:
@@ -288,16 +290,18 @@ class Network(HeadModules):
         activation = activation_called(self.config.policy_activation)
         x = state.on_squares("policy_embedding", activation(self.embedding_of_policy()(tokens)))
         x = self._encoded(x, "policy_encoder", self.policy_encoders, state)
+        x = in_type_of(self.policy_query.weight, x)
         query = state.on_squares("policy_query", self.policy_query(x))
         key = state.on_squares("policy_key", self.policy_key(x))
         return attention_policy_logits(query, key, self.policy_promotion, self._policy_index)
 
     def _value(self, body: Tensor, state: _Pass) -> Tensor:
-        value = self.value(self._hidden("value", body, state))
+        value = self.value(in_type_of(self.value.weight, self._hidden("value", body, state)))
         return state.at("value", torch.tanh(value) if self.config.value.scalar else value)
 
     def _moves_left(self, body: Tensor, state: _Pass) -> Tensor:
-        return state.at("moves_left", functional.relu(self.moves_left(self._hidden("moves_left", body, state))))
+        hidden = in_type_of(self.moves_left.weight, self._hidden("moves_left", body, state))
+        return state.at("moves_left", functional.relu(self.moves_left(hidden)))
 
     def _hidden(self, head: str, body: Tensor, state: _Pass) -> Tensor:
         """The planes and the hidden layer of a head."""
@@ -397,8 +401,8 @@ class _Pass:
 
 
 def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Give what an edit makes of the output `x` of the layer `name`; ValueError if that has another shape."""
+    """Give what an edit makes of the output `x` of the layer `name`, in its type; ValueError for another shape."""
     y = edit(x)
     if y.shape != x.shape:
         raise ValueError(f"The edit of layer {name!r} made {list(y.shape)} of {list(x.shape)}.")
-    return y
+    return y.to(x.dtype)

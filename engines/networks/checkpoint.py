@@ -29,7 +29,15 @@ from engines.networks.leela.info import NetworkInfo
 from engines.networks.modules.residual import BATCH_NORM_EPSILON, Convolution
 from engines.networks.whole_files import write_whole
 
-__all__ = ["CHECKPOINT_SUFFIX", "network_of", "read_checkpoint", "read_notes", "read_tensors", "write_checkpoint"]
+__all__ = [
+    "CHECKPOINT_SUFFIX",
+    "network_of",
+    "read_checkpoint",
+    "read_notes",
+    "read_tensors",
+    "to_json",
+    "write_checkpoint",
+]
 
 CHECKPOINT_SUFFIX: Final = ".safetensors"
 FORMAT: Final = "conceptmine-network-1"
@@ -60,7 +68,7 @@ def write_checkpoint(network: Network, path: str | Path, info: NetworkInfo | Non
     }
     notes = {
         "format": FORMAT,
-        "config": json.dumps(_to_json(network.config)),
+        "config": json.dumps(to_json(network.config)),
         "info": json.dumps(asdict(info or NetworkInfo())),
     }
     write_whole(path, safetensors.torch.save(tensors, metadata=notes))
@@ -190,12 +198,13 @@ def _check(name: str, tensor: Tensor, place: Tensor) -> None:
 # --- configurations as JSON -------------------------------------------------------------------------------------------
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """Give a configuration as what JSON can say: objects of its fields; policy heads also say their ``kind``."""
     if isinstance(value, tuple):
-        return [_to_json(entry) for entry in value]
+        return [to_json(entry) for entry in value]
     if not is_dataclass(value):
         return value
-    found = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+    found = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
     kinds = [kind for kind, of in _POLICY_KINDS.items() if type(value) is of]
     return {"kind": kinds[0], **found} if kinds else found
 

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from engines.chess.encoding import INPUT_PLANES
 
-__all__ = ["GraphRunner", "bucket_of"]
+__all__ = ["PROCESS_WIDE", "GraphRunner", "bucket_of"]
 
 SMALLEST: Final = 8
 _WARM_UP: Final = 3
 
-# Recording forbids some calls to the whole process; one at a time keeps them apart.
-_RECORDING: Final = threading.Lock()
+PROCESS_WIDE: Final = threading.RLock()
+"""Held while something is said to torch that holds for the whole process: what recordings forbid, types of products."""
 
 Forward: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 """From masks int64 [n, 112] and values float32 [n, 112] on the device to float32 results [n, …] there."""
@@ -92,7 +92,7 @@ class GraphRunner:
         shape = (bucket, INPUT_PLANES)
         kinds = (torch.int64, torch.float32)
         try:
-            with _RECORDING, torch.cuda.stream(stream):
+            with PROCESS_WIDE, torch.cuda.stream(stream):
                 masks, values = (torch.zeros(shape, dtype=kind, device=self._device) for kind in kinds)
                 # Libraries choose their algorithms and take their memory in the first runs, which must not be recorded.
                 for _ in range(_WARM_UP):

@@ -1,4 +1,4 @@
-"""A residual network as torch runs it: on a GPU, or in bfloat16.
+"""A network as torch runs it: on a GPU, or in 16 bits.
 
 On a GPU, batches are replayed from recordings (`engines.networks.cuda_graphs`) unless layers are read or edited.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engines.chess.encoding import INPUT_PLANES, unpack_planes
 from engines.networks.architecture import Edits, Network
 from engines.networks.config import SQUARES, AttentionPolicy, ConvolutionPolicy, NetworkConfig
-from engines.networks.cuda_graphs import GraphRunner
+from engines.networks.cuda_graphs import PROCESS_WIDE, GraphRunner
 from engines.networks.outputs import Outputs
 
 __all__ = ["TorchNetwork"]
@@ -35,7 +35,8 @@ class TorchNetwork:
     """The forward pass of a network in batches of planes.
 
     Args:
-        network: without batch normalisation, on its device and in its type; it is kept, not copied.
+        network: without batch normalisation, on its device and in its types; it is kept, not copied.
+        recorded: whether a GPU replays recordings.
 
     Attributes:
         finite: always true; only outputs are looked at.
@@ -43,14 +44,17 @@ class TorchNetwork:
             2 GiB and 4,096 on a GPU.
     """
 
-    def __init__(self, network: Network) -> None:
-        weight = network.value.weight
+    def __init__(self, network: Network, *, recorded: bool = True) -> None:
+        first = network.input.conv if network.config.tower is not None else network.embedding.dense
         self._network = network
-        self._device, self._dtype = weight.device, weight.dtype
+        self._device, self._dtype = first.weight.device, first.weight.dtype
+        # Beside weights of 16 bits, the products of the others need no more than the 11 bits that TF32 leaves them.
+        self._tf32 = any(weight.itemsize == 2 for weight in network.parameters())
         kind = "cpu" if self._device.type == "cpu" else "cuda"
-        fitting = _MEMORY[kind] // (64 * _widest(network.config) * weight.itemsize)
+        fitting = _MEMORY[kind] // (64 * _widest(network.config) * self._dtype.itemsize)
         self.positions_at_once = min(_LARGEST_BATCH[kind], 1 << max(fitting, BATCH_MULTIPLE).bit_length() - 1)
-        self._graphs = GraphRunner(self._on_device, self._device) if self._device.type == "cuda" else None
+        recorded = recorded and self._device.type == "cuda"
+        self._graphs = GraphRunner(self._on_device, self._device) if recorded else None
 
     def evaluate(
         self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None = None, threads: int = 1
@@ -58,7 +62,7 @@ class TorchNetwork:
         """As `CompiledNetwork.evaluate`; torch has its own threads, so `threads` does nothing."""
         moves_left = self._network.config.moves_left is not None
         outputs = Outputs.room_for(len(masks), moves_left)
-        with _inference():
+        with torch.inference_mode():
             for rows in self._rows(len(masks)):
                 results = self._results(masks[rows], values[rows], edit)
                 outputs.logits[rows] = results[0]
@@ -72,10 +76,11 @@ class TorchNetwork:
     ) -> dict[str, NDArray[np.float32]]:
         """As `CompiledNetwork.activations`."""
         taken: dict[str, list[NDArray[np.float32]]] = {name: [] for name in layers}
-        with _inference():
+        with torch.inference_mode():
             for rows in self._rows(len(masks)):
-                planes = self._planes(masks[rows], values[rows])
-                for name, tensor in self._network.layer_outputs(planes, layers).items():
+                with self._products():
+                    outputs = self._network.layer_outputs(self._planes(masks[rows], values[rows]), layers)
+                for name, tensor in outputs.items():
                     taken[name].append(_to_numpy(tensor[: rows.stop - rows.start]))
         return {name: np.concatenate(parts) for name, parts in taken.items()}
 
@@ -93,13 +98,35 @@ class TorchNetwork:
             results = self._graphs.run(masks, values)
             if results is not None:
                 return results
-        output = self._network(self._planes(masks, values), edit)
+        with self._products():
+            output = self._network(self._planes(masks, values), edit)
         return tuple(_to_numpy(part[:n]) for part in output if part is not None)
 
     def _on_device(self, masks: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """All results of positions on a GPU, as float32 there."""
-        output = self._network(_unpacked(masks, values.to(self._dtype)))
+        with self._products():
+            output = self._network(_unpacked(masks, values.to(self._dtype)))
         return tuple(part.float() for part in output if part is not None)
+
+    @contextmanager
+    def _products(self) -> Iterator[None]:
+        """On a GPU, float32 means float32 also where torch would round it to TF32, unless `_tf32`."""
+        if self._device.type == "cpu":
+            yield
+            return
+        cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+        with PROCESS_WIDE:
+            try:
+                before = cudnn.allow_tf32, matmul.allow_tf32
+            except RuntimeError:
+                # The program has set torch's newer switches, which bear none of these beside them: it shall decide.
+                yield
+                return
+            cudnn.allow_tf32 = matmul.allow_tf32 = self._tf32
+            try:
+                yield
+            finally:
+                cudnn.allow_tf32, matmul.allow_tf32 = before
 
     def _planes(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> torch.Tensor:
         """Planes [n and filler, 112, 8, 8]; all filler if there are no rows."""
@@ -124,13 +151,6 @@ def _widest(config: NetworkConfig) -> int:
         widest.append(config.channels + 4 * encoder.width + 2 * SQUARES * encoder.heads)
         widest.append(2 * config.channels + encoder.hidden)
     return INPUT_PLANES + max(widest)
-
-
-@contextmanager
-def _inference() -> Iterator[None]:
-    """No gradients; and float32 is to mean float32 also where a GPU would round it to 10 bits (TF32)."""
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        yield
 
 
 def _filled_up(rows: NDArray[_Number], filler: int) -> NDArray[_Number]:

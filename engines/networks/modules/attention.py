@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from engines.networks.config import SQUARES, Encoder, Smolgen
 from engines.networks.modules.activations import Activation
+from engines.networks.modules.precision import in_type_of
 
 __all__ = ["EncoderLayer", "FeedForward", "SelfAttention", "SmolgenLayers"]
 
@@ -62,8 +63,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor, shared: nn.Linear | None) -> Tensor:
         """Map [n, 64, channels] to the same shape: norm(tokens + skip_scale · attention)."""
+        x = in_type_of(self.query.weight, tokens)
+        # The products of queries and keys are taken in the type of the tokens, as their softmax is.
         query, key, value = (
-            layer(tokens).view(tokens.shape[0], SQUARES, self.heads, -1).transpose(1, 2)
+            in_type_of(tokens, layer(x)).view(tokens.shape[0], SQUARES, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
         weights = None
@@ -71,7 +74,7 @@ class SelfAttention(nn.Module):
             assert shared is not None
             weights = self.smolgen(tokens, shared)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=weights)
-        out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.output(in_type_of(self.output.weight, mixed.transpose(1, 2).flatten(2)))
         normalised: Tensor = self.norm(tokens.add(out, alpha=self.skip_scale))
         return normalised
 
@@ -89,7 +92,7 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [n, 64, channels] to the same shape: norm(tokens + skip_scale · dense layers)."""
-        out = self.dense2(self.activation(self.dense1(tokens)))
+        out = self.dense2(self.activation(self.dense1(in_type_of(self.dense1.weight, tokens))))
         normalised: Tensor = self.norm(tokens.add(out, alpha=self.skip_scale))
         return normalised
 

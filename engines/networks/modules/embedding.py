@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engines.networks.config import BOARD_PLANES, POSITION_CHANNELS, SQUARES, AttentionBody
 from engines.networks.modules.activations import Activation
 from engines.networks.modules.attention import FeedForward
+from engines.networks.modules.precision import in_type_of
 
 __all__ = ["POSITION_MAP", "Embedding"]
 
@@ -59,6 +60,7 @@ class Embedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [n, 64, planes of the input or channels of a tower] to [n, 64, channels]."""
+        tokens = in_type_of(self.dense.weight, tokens)
         if self.kind == "map":
             positions = self.positions.to(tokens.dtype)
             tokens = torch.cat([tokens, positions.expand(tokens.shape[0], -1, -1)], dim=2)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.networks.modules.activations import Activation
+from engines.networks.modules.precision import in_type_of
 
 __all__ = ["BATCH_NORM_EPSILON", "Convolution", "ResidualBlock", "SqueezeExcite"]
 
@@ -25,7 +26,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, channels_in, 8, 8] to [n, channels_out, 8, 8]; no activation function."""
-        x = self.conv(x)
+        x = self.conv(in_type_of(self.conv.weight, x))
         return x if self.norm is None else self.norm(x)
 
     def folded_weights(self) -> tuple[Tensor, Tensor]:
@@ -62,7 +63,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Give the scaled and shifted `x` plus `skip`, both [n, channels, 8, 8]."""
-        channel_wise = self.expand(self.activation(self.squeeze(x.mean((2, 3)))))
+        channel_wise = self.expand(self.activation(self.squeeze(x.mean((2, 3), dtype=self.squeeze.weight.dtype))))
         scale, shift = channel_wise[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(skip + shift, x, torch.sigmoid(scale))
 

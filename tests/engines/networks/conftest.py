@@ -139,6 +139,12 @@ FAMILIES: dict[str, NetworkConfig] = {
 """One small shape of every kind that Leela's files can hold."""
 
 
+@pytest.fixture
+def weighty() -> Callable[[NetworkConfig], Network]:
+    """Builds a network of any shape; no two weights or statistics are the same."""
+    return lambda config: every_weight_matters(Network(config, seed=1))
+
+
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Network:
     """A small network of every kind, with weights that make every layer matter, in evaluation mode."""

@@ -173,13 +173,31 @@ def test_the_network_given_is_neither_changed_nor_watched(make_network: Make) ->
     assert (agent.evaluate([chess.Board()]).value == before).all()
 
 
-def test_bfloat16_is_near_float32(make_network: Make) -> None:
-    network = make_network()
+@pytest.mark.parametrize(("dtype", "bound"), [("float16", 3e-3), ("bfloat16", 2e-2)])
+def test_16_bits_are_near_float32(make_network: Make, dtype: str, bound: float) -> None:
+    network = make_network(filters=64, blocks=3)
     boards = some_boards(10)
-    exact, rough = (Agent(network, "a", dtype=dtype).evaluate(boards) for dtype in ("float32", "bfloat16"))
+    exact, rough = (Agent(network, "a", dtype=kind).evaluate(boards) for kind in ("float32", dtype))
     assert rough.wdl.dtype == np.float32
-    assert np.abs(exact.value - rough.value).max() < 0.1
-    assert not (exact.value == rough.value).all()
+    assert 0 < np.abs(exact.value - rough.value).max() < bound
+    for expected, found in zip(exact.policy, rough.policy, strict=True):
+        assert found == pytest.approx(expected, abs=bound)
+
+
+def test_a_narrow_network_is_compiled_and_not_rounded_where_bfloat16_is_asked_for(make_network: Make) -> None:
+    exact, same = (Agent(make_network(), "a", dtype=dtype) for dtype in ("float32", "bfloat16"))
+    boards = some_boards(3)
+    assert same.dtype == "bfloat16"
+    assert same.evaluate(boards).policy == exact.evaluate(boards).policy
+
+
+def test_numbers_beyond_float16_are_refused(make_network: Make) -> None:
+    network = make_network()
+    with torch.no_grad():
+        network.block1.conv1.conv.weight.mul_(1e6)
+    Agent(network, "a").evaluate([chess.Board()])
+    with pytest.raises(ValueError, match="not finite; float16 ends at 65,504: try bfloat16"):
+        Agent(network, "a", dtype="float16").evaluate([chess.Board()])
 
 
 @pytest.mark.parametrize(
@@ -223,7 +241,7 @@ def test_unusable_weights_are_refused(make_network: Make) -> None:
     ("keywords", "words"),
     [
         ({"history_fill": "always"}, "history_fill is 'always'; expected 'fen_only' or 'no'"),
-        ({"dtype": "float64"}, "dtype is 'float64'"),
+        ({"dtype": "float64"}, "dtype is 'float64'; expected 'float32' or 'float16' or 'bfloat16'"),
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
     ],
 )
