@@ -1,4 +1,4 @@
-"""Benchmark: evaluating positions on a processor, the compiled network against torch, onnxruntime and OpenVINO.
+"""Benchmark: evaluating positions on a processor, the compiled network against torch and onnxruntime.
 
     python -m experiments.bench_network [--family NAME ...] [--agent NAME_OR_FILE ...] [--rounds 3] [--out FOLDER]
 
@@ -7,8 +7,8 @@ weights: a residual tower as Maia's; one with an attention policy; and attention
 and BT4. Large batches of large networks are left out.
 
 The compiled network is asked through ``Agent.evaluate_packed``, from packed positions to probabilities; the others are
-given planes that were unpacked before the clock started, and give logits. onnxruntime and OpenVINO take part where they
-are installed; they read the network as torch exports it. All answers must agree. Who is measured takes turns within a
+given planes that were unpacked before the clock started. onnxruntime takes part where it is installed, with the network
+as `engines.networks.write_onnx` exports it. All answers must agree. Who is measured takes turns within a
 round, each for its best of a few runs; ratios to torch in float32 are taken round by round, and their median is shown.
 The last line of each table says how near the compiled network comes to what its own matrix product does on data that
 are at hand. With --out, all measurements are written there as bench_network.json, and the tables as bench_network.md.
@@ -17,6 +17,7 @@ are at hand. With --out, all measurements are written there as bench_network.jso
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -50,8 +51,8 @@ from engines.networks.compiled.lanes import pointer
 from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.compiled.operations import aligned_zeros
 from engines.networks.compiled.products import matrix_product
+from engines.networks.onnx_export import ONNX_INPUT, onnx_model
 from experiments.engine_benchmark.networks import packed_positions
-from experiments.peers.network_runtimes import installed_runtimes
 
 BATCHES = (1, 8, 32, 256)
 SECONDS = 0.1
@@ -128,8 +129,12 @@ def contenders(agent: Agent) -> dict[str, Evaluate]:
         REFERENCE: by_torch(agent),
         "torch bfloat16": by_torch(half),
     }
-    for runtime in installed_runtimes(agent)[0]:
-        found[runtime.name.replace(",", "")] = lambda _, __, planes, ask=runtime.evaluate: ask(planes)[0]  # type: ignore[misc]
+    if all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
+        onnxruntime: Any = importlib.import_module("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(onnx_model(agent.network), options, providers=["CPUExecutionProvider"])
+        found["onnxruntime float32"] = lambda _, __, planes: session.run(None, {ONNX_INPUT: planes})[0]
     return found
 
 

@@ -76,7 +76,7 @@ class Agent:
             `engines.chess.encoding.pack_boards`.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
         dtype: ``"float32"``, or ``"bfloat16"`` with probabilities off by up to 0.02. The latter is for GPUs: on a CPU,
-            only float32 is compiled, and it is five times as fast.
+            only float32 is compiled, and it is twice to five times as fast.
         path: the file it came from.
         info: what that file says of itself.
         sha256: hexadecimal SHA-256 of that file; worked out from the weights if not given.
@@ -263,7 +263,7 @@ def load_agent(
         value_head: which value head of a file with several; None for the usual one.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
         dtype: ``"float32"``, or ``"bfloat16"`` with probabilities off by up to 0.02. The latter is for GPUs: on a CPU,
-            only float32 is compiled, and it is five times as fast.
+            only float32 is compiled, and it is twice to five times as fast.
 
     Returns:
         The agent, named after the file without its suffix.
