@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -165,16 +166,23 @@ def test_every_layer_is_the_torch_modules_with_attention(
 
 
 def check_layers(network: Network, positions: Positions) -> None:
-    """Hold all layers and outputs of the compiled network against the module's."""
+    """Hold all layers and outputs of the compiled network against the module's.
+
+    Random shapes include ill-conditioned ones (layer norms of numbers that hardly differ), in which the module itself is
+    far from what it gives in float64; the compiled network may be a few times as far.
+    """
     some = positions[0][:5], positions[1][:5]
     compiled = CompiledNetwork(network)
     with torch.inference_mode():
         _, layers = network.forward_with(planes_of(some), network.layer_names)
+        _, exact = copy.deepcopy(network).double().forward_with(planes_of(some).double(), network.layer_names)
     taken = compiled.activations(*some, network.layer_names)
     assert list(taken) == list(layers)
     for name, expected in layers.items():
         assert taken[name].shape == expected.shape
-        assert np.abs(taken[name] - expected.numpy()).max() <= TOLERANCE * max(1, float(expected.abs().max())), name
+        own = float((expected - exact[name]).abs().max())
+        allowed = TOLERANCE * max(1, float(expected.abs().max())) + 4 * own
+        assert np.abs(taken[name] - exact[name].numpy()).max() <= allowed, name
     outputs, finite = compiled.evaluate(*some)
     assert finite
     assert (outputs.logits == taken["policy"]).all()
