@@ -168,8 +168,8 @@ def test_every_layer_is_the_torch_modules_with_attention(
 def check_layers(network: Network, positions: Positions) -> None:
     """Hold all layers and outputs of the compiled network against the module's.
 
-    Random shapes include ill-conditioned ones (layer norms of numbers that hardly differ), in which the module itself is
-    far from what it gives in float64; the compiled network may be a few times as far.
+    Random shapes include ill-conditioned ones (layer norms of numbers that hardly differ), in which the module itself
+    is far from what it gives in float64; the compiled network may be a few times as far.
     """
     some = positions[0][:5], positions[1][:5]
     compiled = CompiledNetwork(network)
