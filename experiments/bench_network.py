@@ -41,13 +41,14 @@ from engines.networks.compiled.lanes import pointer
 from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.compiled.products import matrix_product
 from engines.networks.compiled.program import aligned_zeros
+from experiments.agreement import has_16_bits
 from experiments.bench_engine import random_positions
 
 BATCHES = (1, 8, 32, 256)
 SECONDS = 0.15
 RUNS = 3
 REFERENCE = "torch float32"
-AGREEMENT = {"float32": 1e-3, "bfloat16": 1.0}
+AGREEMENT = {"float32": 1e-3, "float16": 0.1, "bfloat16": 1.0}
 """The largest difference of two logits that is let pass, by type."""
 
 Evaluate = Callable[[NDArray[np.uint64], NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -93,13 +94,16 @@ def by_torch(agent: Agent) -> Evaluate:
     return evaluate
 
 
-def contenders(agent: Agent, half: Agent, folder: Path) -> dict[str, Evaluate]:
+def contenders(agent: Agent, folder: Path) -> dict[str, Evaluate]:
     """Everything that can evaluate the network on this machine, by name."""
     found: dict[str, Evaluate] = {
         "compiled": lambda masks, values, _: agent.evaluate_packed(masks, values).logits,
         REFERENCE: by_torch(agent),
-        "torch bfloat16": by_torch(half),
     }
+    for dtype in ("float16", "bfloat16"):
+        half = Agent(agent.network, agent.name, dtype=dtype)
+        if has_16_bits(half.network):
+            found[f"torch {dtype}"] = by_torch(half)
     if importlib.util.find_spec("onnxruntime") is None and importlib.util.find_spec("openvino") is None:
         return found
     path = str(folder / "network.onnx")
@@ -141,10 +145,9 @@ def measure(name: str, agent: Agent, rounds: int) -> list[Rate]:
     """Rates of all contenders at all sizes of batch."""
     masks, values = pack_boards(random_positions(max(BATCHES)))
     planes = unpack_planes(masks, values)
-    half = Agent(agent.network, name, dtype="bfloat16")
     rates = []
     with tempfile.TemporaryDirectory() as folder:
-        programs = contenders(agent, half, Path(folder))
+        programs = contenders(agent, Path(folder))
         expected = agent.evaluate_packed(masks, values).logits
         for by, evaluate in programs.items():
             difference = float(np.abs(evaluate(masks, values, planes) - expected).max())
