@@ -1,6 +1,6 @@
 """Benchmark: evaluating positions on a GPU, for every kind of network, by size of batch and type.
 
-    python -m experiments.bench_gpu --out DIR [--minutes 8] [--family NAME ...] [--batch N ...] [--device cuda]
+    python -m experiments.bench_gpu [--out DIR] [--minutes 8] [--family NAME ...] [--batch N ...] [--device cuda]
 
 **It has never run on a GPU.** It was written on a machine without one and tried there with ``--device cpu --tiny``
 only; until ``experiments/results`` holds a ``bench_gpu.md``, no speed on a GPU has been measured.
@@ -19,8 +19,8 @@ Positions a second, the best of three runs of the clock on the wall. Answers are
 in float32 on the processor, on 500 positions of random games. Random weights say little about trained ones: their
 policies are flat, and the best move changes more easily (``experiments.check_precision`` is about trained networks).
 
-``DIR`` gets ``bench_gpu.json`` and ``bench_gpu.md``, written anew after each network. Nothing new is begun
-when the time is up; what was left out is named.
+``DIR`` (default: experiments/results) gets ``bench_gpu.json`` and ``bench_gpu.md``, written anew after each network.
+Nothing new is begun when the time is up; what was left out is named. Without a CUDA device nothing is measured.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from engines.networks.precision import DTYPES, prepared
 from engines.networks.torch_network import TorchNetwork
 from experiments.agreement import Difference, Positions, answers, difference, has_16_bits, packed_positions
 
+RESULTS: Final = Path(__file__).parent / "results"
 BATCHES: Final = (256, 1024, 64, 4096, 16, 8, 32, 128, 512, 2048)
 """The telling ones first: the time may not last for all."""
 WAYS: Final = ("recorded", "launched", "device")
@@ -146,7 +147,7 @@ def random_positions(count: int, seed: int = 0) -> Positions:
 def repeated(positions: Positions, count: int) -> Positions:
     """As many positions as asked for, over and over again."""
     rows = np.arange(count) % len(positions.masks)
-    return Positions(*(part[rows] for part in positions))
+    return Positions(positions.masks[rows], positions.values[rows], positions.moves[rows])
 
 
 def per_second(work: Callable[[], object], batch: int) -> float:
@@ -181,8 +182,8 @@ def on_device(network: TorchNetwork, positions: Positions, device: torch.device)
 
 def rates_of(
     family: str, dtype: str, network: Network, batch: int, positions: Positions, device: torch.device
-) -> Iterator[Rate]:
-    """One size of batch, every way; recordings only where there are any."""
+) -> Iterator[Rate | str]:
+    """One size of batch, every way; recordings only where there are any, and in words where they failed."""
     some = repeated(positions, batch)
     for way in WAYS if device.type == "cuda" else WAYS[1:]:
         by_torch = TorchNetwork(network, recorded=way == "recorded")
@@ -192,7 +193,11 @@ def rates_of(
         else:
             work = partial(by_torch.evaluate, some.masks, some.values)
             counted = batch
-        yield Rate(family, dtype, batch, way, per_second(work, counted), by_torch.positions_at_once)
+        speed = per_second(work, counted)
+        if by_torch.unrecorded:
+            yield f"{family} {dtype} {batch} (cannot be recorded)"
+        else:
+            yield Rate(family, dtype, batch, way, speed, by_torch.positions_at_once)
 
 
 def measure(
@@ -223,6 +228,9 @@ def measure(
                     continue
                 try:
                     for rate in rates_of(family, dtype, network, batch, positions, device):
+                        if isinstance(rate, str):
+                            found.left_out.append(rate)
+                            continue
                         found.rates.append(rate)
                         print(f"{family} {dtype} {batch} {rate.way}: {rate.per_second:,.0f} a second", flush=True)
                 except torch.cuda.OutOfMemoryError:
@@ -277,7 +285,7 @@ def write_whole(path: Path, text: str) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Time the evaluation of positions on a GPU.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for bench_gpu.json and bench_gpu.md")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for bench_gpu.json and bench_gpu.md")
     parser.add_argument("--minutes", type=float, default=8.0, help="begin nothing new after so long (default 8)")
     parser.add_argument("--family", action="append", choices=FAMILIES, help="[all]")
     parser.add_argument("--batch", action="append", type=int, help=f"{sorted(BATCHES)}")
@@ -291,7 +299,8 @@ def main() -> None:
         parser.error("positions and batches must be at least 1")
     device = torch.device(arguments.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        parser.error("there is no CUDA device here; try --device cpu --tiny")
+        print("There is no CUDA device here, so nothing is measured; --device cpu --tiny tries the command out.")
+        return
     families = {name: FAMILIES[name] for name in arguments.family or FAMILIES}
     if arguments.tiny:
         families = {f"{name}, tiny": tiny(config) for name, config in families.items()}

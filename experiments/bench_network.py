@@ -52,6 +52,7 @@ from engines.networks.compiled.network import CompiledNetwork
 from engines.networks.compiled.operations import aligned_zeros
 from engines.networks.compiled.products import matrix_product
 from engines.networks.onnx_export import ONNX_INPUT, onnx_model
+from experiments.agreement import has_16_bits
 from experiments.engine_benchmark.networks import packed_positions
 
 BATCHES = (1, 8, 32, 256)
@@ -60,7 +61,7 @@ RUNS = 2
 MOST_OPERATIONS = 1.5e11
 """Floating point operations of the largest batch that is measured, a second of work; a batch of one always is."""
 REFERENCE = "torch float32"
-AGREEMENT = {"float32": 1e-3, "bfloat16": 1.0}
+AGREEMENT = {"float32": 1e-3, "float16": 0.1, "bfloat16": 1.0}
 """The largest difference of two logits that is let pass, by type."""
 
 Logits = NDArray[np.float32]
@@ -123,12 +124,14 @@ def by_torch(agent: Agent) -> Evaluate:
 
 def contenders(agent: Agent) -> dict[str, Evaluate]:
     """Everything that can evaluate the network on this machine, by name; the name ends with the type."""
-    half = Agent(agent.network, agent.name, dtype="bfloat16")
     found: dict[str, Evaluate] = {
         "compiled float32": lambda masks, values, _: agent.evaluate_packed(masks, values).logits,
         REFERENCE: by_torch(agent),
-        "torch bfloat16": by_torch(half),
     }
+    for dtype in ("float16", "bfloat16"):
+        half = Agent(agent.network, agent.name, dtype=dtype)
+        if has_16_bits(half.network):
+            found[f"torch {dtype}"] = by_torch(half)
     if all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
         onnxruntime: Any = importlib.import_module("onnxruntime")
         options = onnxruntime.SessionOptions()

@@ -57,6 +57,12 @@ class GraphRunner:
         self._device = device
         self._local = threading.local()
 
+    @property
+    def unrecorded(self) -> tuple[int, ...]:
+        """Sizes of batch that could not be recorded for the calling thread."""
+        recordings: dict[int, _Recording | None] = getattr(self._local, "recordings", {})
+        return tuple(size for size, recording in recordings.items() if recording is None)
+
     def run(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...] | None:
         """Give the results for n ≥ 1 positions, new arrays; None if a batch of this size cannot be recorded.
 

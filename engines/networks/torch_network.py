@@ -56,6 +56,11 @@ class TorchNetwork:
         recorded = recorded and self._device.type == "cuda"
         self._graphs = GraphRunner(self._on_device, self._device) if recorded else None
 
+    @property
+    def unrecorded(self) -> tuple[int, ...]:
+        """Sizes of batch that a GPU was to replay and could not record."""
+        return () if self._graphs is None else self._graphs.unrecorded
+
     def evaluate(
         self, masks: NDArray[np.uint64], values: NDArray[np.float32], edit: Edits | None = None, threads: int = 1
     ) -> tuple[Outputs, bool]:

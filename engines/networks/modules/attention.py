@@ -63,10 +63,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor, shared: nn.Linear | None) -> Tensor:
         """Map [n, 64, channels] to the same shape: norm(tokens + skip_scale · attention)."""
-        x = in_type_of(self.query.weight, tokens)
-        # The products of queries and keys are taken in the type of the tokens, as their softmax is.
         query, key, value = (
-            in_type_of(tokens, layer(x)).view(tokens.shape[0], SQUARES, self.heads, -1).transpose(1, 2)
+            layer(tokens).view(tokens.shape[0], SQUARES, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
         weights = None
@@ -92,7 +90,8 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [n, 64, channels] to the same shape: norm(tokens + skip_scale · dense layers)."""
-        out = self.dense2(self.activation(self.dense1(in_type_of(self.dense1.weight, tokens))))
+        hidden = self.activation(self.dense1(tokens))
+        out = self.dense2(in_type_of(self.dense2.weight, hidden))
         normalised: Tensor = self.norm(tokens.add(out, alpha=self.skip_scale))
         return normalised
 
