@@ -68,14 +68,14 @@ FAMILIES: Final[dict[str, NetworkConfig]] = {
     "6x64": NetworkConfig(Tower(64, 6, 8)),
     "20x256": NetworkConfig(Tower(256, 20, 32), moves_left=MovesLeftHead()),
     "BT2-like": NetworkConfig(
-        attention=AttentionBody(768, (_BT2,) * 15, multiplied=True, added=True),
+        attention=AttentionBody(768, (_BT2,) * 15, gated=True),
         policy=AttentionPolicy(768, 768),
         moves_left=MovesLeftHead(),
         activation="mish",
         smolgen_activation="swish",
     ),
     "BT4-like": NetworkConfig(
-        attention=AttentionBody(1024, (_BT4,) * 15, "dense", dense_channels=512, dense_hidden=1536, multiplied=True),
+        attention=AttentionBody(1024, (_BT4,) * 15, "dense", dense_channels=512, dense_hidden=1536, gated=True),
         policy=AttentionPolicy(1024, 1024),
         moves_left=MovesLeftHead(),
         activation="mish",

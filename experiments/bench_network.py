@@ -74,7 +74,7 @@ def attention_body(
 ) -> NetworkConfig:
     """A network of encoders with smolgen, gates and an attention policy, as wide as its embedding."""
     encoder = Encoder(heads, channels, hidden, Smolgen(32, generated, generated))
-    body = AttentionBody(channels, (encoder,) * layers, multiplied=True, added=True, **embedding)
+    body = AttentionBody(channels, (encoder,) * layers, gated=True, **embedding)
     return NetworkConfig(
         attention=body, policy=AttentionPolicy(channels, channels), moves_left=MovesLeftHead(), activation="mish",
         smolgen_activation="swish",

@@ -52,10 +52,9 @@ FAMILIES: Mapping[str, NetworkConfig] = {
         value=_VALUE,
         moves_left=_MOVES_LEFT,
         activation="mish",
-        smolgen_activation="swish",
     ),
     "map embedding": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), multiplied=True, added=True),
+        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), gated=True),
         policy=AttentionPolicy(8, 12),
         value=_VALUE,
         moves_left=_MOVES_LEFT,
@@ -63,14 +62,14 @@ FAMILIES: Mapping[str, NetworkConfig] = {
         ffn_activation="relu2",
     ),
     "dense embedding": NetworkConfig(
-        attention=AttentionBody(8, (_PLAIN, _PLAIN), "dense", dense_channels=2, dense_hidden=6, added=True),
+        attention=AttentionBody(8, (_PLAIN, _PLAIN), "dense", dense_channels=2, dense_hidden=6, gated=True),
         policy=AttentionPolicy(8, 8),
         value=ValueHead(4, 16, scalar=True),
         activation="mish",
         ffn_activation="selu",
     ),
     "several heads": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), "dense", dense_channels=1, dense_hidden=6, multiplied=True),
+        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), "dense", dense_channels=1, dense_hidden=6, gated=True),
         policy=AttentionPolicy(8, 8, own_embedding=False),
         value=ValueHead(4, 16, error=True, categories=5),
         moves_left=_MOVES_LEFT,
@@ -85,7 +84,7 @@ FAMILIES: Mapping[str, NetworkConfig] = {
     ),
     "encoders on a tower": NetworkConfig(
         Tower(8, 1, 4),
-        AttentionBody(12, (_PLAIN, _SMOLGEN), "tower", multiplied=True, added=True),
+        AttentionBody(12, (_PLAIN, _SMOLGEN), "tower", gated=True),
         policy=AttentionPolicy(8, 8),
         value=_VALUE,
         smolgen_activation="relu",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from engines.chess.transforms import policy_indices
 from engines.networks.architecture import Edits, Network
 from engines.networks.checkpoint import CHECKPOINT_SUFFIX, read_checkpoint
 from engines.networks.compiled import CompiledNetwork
-from engines.networks.config import NetworkConfig
+from engines.networks.config import USUAL_HEADS, NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import read_network
@@ -143,14 +144,20 @@ class Agent:
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of the file's content, or of shape and weights for an agent made in memory."""
+        """Hexadecimal SHA-256 of the file's content, or of shape and weights for an agent made in memory.
+
+        With other heads in use than the usual ones, it is that of this checksum and their names.
+        """
         if self._sha256 is None:
             digest = hashlib.sha256(repr(self.config).encode())
             for name, tensor in self.network.state_dict().items():
                 digest.update(name.encode())
                 digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
             self._sha256 = digest.hexdigest()
-        return self._sha256
+        heads = (self.config.policy_name, self.config.value_name)
+        if heads == USUAL_HEADS:
+            return self._sha256
+        return hashlib.sha256(json.dumps([self._sha256, *heads]).encode()).hexdigest()
 
     def evaluate(self, boards: Sequence[chess.Board], *, edit: Edits | None = None) -> Evaluation:
         """Evaluate boards, with the history in their move stacks.
@@ -319,7 +326,8 @@ def _body(config: NetworkConfig) -> str:
     parts = [f"{config.tower.blocks} blocks of {config.tower.filters}"] if config.tower is not None else []
     if config.attention is not None:
         parts.append(f"{len(config.attention.encoders)} encoders of {config.attention.channels}")
-    return " and ".join(parts)
+    heads = (config.policy_name, config.value_name)
+    return " and ".join(parts) + ("" if heads == USUAL_HEADS else f", heads {heads[0]!r} and {heads[1]!r}")
 
 
 def _find(path_or_name: str | Path) -> Path:

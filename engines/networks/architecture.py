@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.chess.encoding import INPUT_PLANES
-from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig
+from engines.networks.config import USUAL_HEADS, AttentionPolicy, ConvolutionPolicy, NetworkConfig
 from engines.networks.modules.activations import activation_called
 from engines.networks.modules.attention import EncoderLayer
 from engines.networks.modules.embedding import Embedding
@@ -77,7 +77,6 @@ class Network(HeadModules):
     def __init__(self, config: NetworkConfig, batch_norm: bool = False, *, seed: int | None = 0) -> None:
         super().__init__()
         self.config = config
-        self.batch_norm = batch_norm
         self.layer_names = config.layer_names
         self._activation = activation_called(config.activation)
         if config.tower is not None:
@@ -93,10 +92,10 @@ class Network(HeadModules):
                 config.embedded_planes,
                 body,
                 self._activation,
-                activation_called(config.ffn_activation or config.activation),
+                activation_called(config.feed_forward_activation),
             )
             for i, encoder in enumerate(body.encoders, start=1):
-                layer = encoder_layer(config, body.channels, encoder, config.activation, body.skip_scale, body.epsilon)
+                layer = encoder_layer(config, body.channels, encoder, body.skip_scale, body.epsilon)
                 self.add_module(f"encoder{i}", layer)
         if config.shared_policy_channels:
             self.shared_policy_embedding = nn.Linear(config.channels, config.shared_policy_channels, device="meta")
@@ -113,6 +112,11 @@ class Network(HeadModules):
             add_value(self._last(self.other_values), value, config, batch_norm=batch_norm)
         if seed is not None:
             self._initialise(seed)
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether any convolution has batch normalisation."""
+        return any(module.norm is not None for module in self.modules() if isinstance(module, Convolution))
 
     @property
     def residual_blocks(self) -> list[ResidualBlock]:
@@ -246,7 +250,32 @@ class Network(HeadModules):
                 for child_name, child in containers[name].named_children():
                     if child_name.startswith(kind):
                         target.add_module(child_name, child)
-        return other.train(self.training)
+                if kind == "policy" and hasattr(containers[name], "_policy_index"):
+                    target.register_buffer("_policy_index", containers[name]._policy_index, persistent=False)
+        for module in (other, other.other_policies, other.other_values, *other.other_policies, *other.other_values):
+            module.training = self.training
+        return other
+
+    def only_heads_in_use(self) -> Network:
+        """Give a network with the heads in use alone, under their usual names; its weights are this one's, not copies.
+
+        A file of it has these heads as those that every program chooses.
+        """
+        config = replace(self.config, other_policies=(), other_values=())
+        shared = isinstance(config.policy, AttentionPolicy) and not config.policy.own_embedding
+        if shared:
+            config = replace(config, policy=replace(cast(AttentionPolicy, config.policy), own_embedding=True))
+        config = replace(config, policy_name=USUAL_HEADS[0], value_name=USUAL_HEADS[1])
+        alone = Network(config, self.batch_norm, seed=None)
+        for name, child in self.named_children():
+            if not name.startswith(("other_", "shared_")):
+                alone.add_module(name, child)
+        if shared:
+            alone.policy_embedding = self.shared_policy_embedding
+        if hasattr(self, "_policy_index"):
+            alone.register_buffer("_policy_index", self._policy_index, persistent=False)
+        alone.training = self.training
+        return alone
 
     def _body(self, planes: Tensor, state: _Pass) -> Tensor:
         """What the heads read: [n, channels, 8, 8] from a tower, tokens [n, 64, channels] from an attention body."""
@@ -397,7 +426,7 @@ class _Pass:
         """The same for a layer that gives tokens [n, 64, channels], seen as [n, channels, 8, 8]."""
         if name not in self.wanted and (self.edit is None or name not in self.edit):
             return tokens
-        return _tokens(self.at(name, tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], 8, 8)))
+        return _tokens(self.at(name, tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], 8, 8)))
 
 
 def edited(name: str, edit: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

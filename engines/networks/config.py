@@ -18,8 +18,10 @@ from engines.networks.policy_planes import CONVOLUTION_POLICY_PLANES, STORED_POL
 __all__ = [
     "ACTIVATIONS",
     "BOARD_PLANES",
+    "LONGEST_NAME",
     "POSITION_CHANNELS",
     "SQUARES",
+    "USUAL_HEADS",
     "AttentionBody",
     "AttentionPolicy",
     "ClassicalPolicy",
@@ -43,6 +45,12 @@ BOARD_PLANES: Final = 12
 
 ACTIVATIONS: Final = ("relu", "mish", "swish", "relu2", "selu", "tanh", "sigmoid", "none")
 """Activation functions; ``"relu2"`` is the square of relu, ``"swish"`` x · sigmoid(x)."""
+
+USUAL_HEADS: Final = ("vanilla", "winner")
+"""The policy head and the value head that lc0 uses if it is not told otherwise; the only ones of older files."""
+
+LONGEST_NAME: Final = 64
+"""Characters of the longest name of a head."""
 
 _LARGEST: Final = 1 << 16
 _MOST_LAYERS: Final = 512
@@ -154,10 +162,8 @@ class AttentionBody(_Shape):
     """Channels a square out of that dense layer; 0 for the other embeddings."""
     dense_hidden: int = 0
     """Hidden units of the dense layer behind the embedding ``"dense"``; 0 for the other embeddings."""
-    multiplied: bool = False
-    """Whether the embedding is multiplied by weights of its own for each square and channel."""
-    added: bool = False
-    """Whether such weights are then added."""
+    gated: bool = False
+    """Whether the embedding is multiplied by weights of its own for each square and channel, and others are added."""
 
     def __post_init__(self) -> None:
         self._check("channels")
@@ -305,16 +311,15 @@ class NetworkConfig(_Shape):
     """The head for the plies to the end of the game; None without."""
     activation: str = "relu"
     """``"relu"`` or ``"mish"``, wherever nothing fixes another function."""
-    smolgen_activation: str = "relu"
-    """The activation function of smolgen."""
+    smolgen_activation: str | None = None
+    """The activation function of smolgen in an attention body and its heads; None for `activation`."""
     ffn_activation: str | None = None
-    """The activation function in the dense layers of encoders; None for that of what they stand in: `activation`, or
-    selu in the policy on a tower."""
+    """That of the dense layers in encoders of an attention body and its heads; None for `activation`."""
     input_format: int = CLASSICAL_112
     """Leela's number of the input format, one of `engines.chess.INPUT_FORMATS`; 1 is the classical 112 planes."""
-    policy_name: str = "vanilla"
+    policy_name: str = USUAL_HEADS[0]
     """What the policy head is called."""
-    value_name: str = "winner"
+    value_name: str = USUAL_HEADS[1]
     """What the value head is called."""
     other_policies: tuple[tuple[str, PolicyHead], ...] = ()
     """Further policy heads by name, which take part in nothing until they are chosen (`Network.with_heads`)."""
@@ -323,8 +328,10 @@ class NetworkConfig(_Shape):
 
     def __post_init__(self) -> None:
         self._check_choice("activation", ("relu", "mish"))
-        self._check_choice("smolgen_activation", ACTIVATIONS)
+        self._check_choice("smolgen_activation", (*ACTIVATIONS, None))
         self._check_choice("ffn_activation", (*ACTIVATIONS, None))
+        if self.attention is None and (self.smolgen_activation or self.ffn_activation):
+            raise ValueError("Only an attention body has activation functions of its own for smolgen and dense layers.")
         self._check_choice("input_format", tuple(INPUT_FORMATS))
         if self.tower is None and self.attention is None:
             raise ValueError("The network has neither a tower nor an attention body; give it one.")
@@ -333,13 +340,22 @@ class NetworkConfig(_Shape):
         policies = (self.policy, *(head for _, head in self.other_policies))
         if self.attention is not None and not all(isinstance(head, AttentionPolicy) for head in policies):
             raise ValueError("An attention body needs attention policies.")
+        if len({type(head) for head in policies}) > 1:
+            raise ValueError("All policy heads of a network must be of one kind.")
+        if len({head.scalar for head in (self.value, *(head for _, head in self.other_values))}) > 1:
+            raise ValueError("All value heads of a network must be scalar, or none.")
         if len({shared.channels for shared in self._sharing()}) > 1:
             raise ValueError("Policy heads share an embedding and do not agree on its channels.")
         if len({encoder.smolgen.generated for encoder in self._encoders() if encoder.smolgen}) > 1:
             raise ValueError("Encoders share the weights of smolgen and do not agree on the numbers generated.")
         for kind, names in (("policy", self.policy_names), ("value", self.value_names)):
-            if len(set(names)) < len(names) or not all(names):
+            if len(set(names)) < len(names):
                 raise ValueError(f"The {kind} heads are called {', '.join(map(repr, names))}; each needs its own name.")
+            for name in names:
+                if not (name.isprintable() and 1 <= len(name) <= LONGEST_NAME):
+                    raise ValueError(
+                        f"A {kind} head is called {name!r}; names have 1 to {LONGEST_NAME} printable characters."
+                    )
 
     @property
     def channels(self) -> int:
@@ -378,6 +394,17 @@ class NetworkConfig(_Shape):
         return INPUT_PLANES + (
             POSITION_CHANNELS if self.attention.embedding == "map" else self.attention.dense_channels
         )
+
+    @property
+    def feed_forward_activation(self) -> str:
+        """The activation function in the dense layers of all encoders. On a tower, where only policies have encoders,
+        lc0 fixes it."""
+        return "selu" if self.attention is None else self.ffn_activation or self.activation
+
+    @property
+    def generating_activation(self) -> str:
+        """The activation function of smolgen. On a tower, where only policies have encoders, lc0 fixes it."""
+        return "none" if self.attention is None else self.smolgen_activation or self.activation
 
     @property
     def policy_activation(self) -> str:

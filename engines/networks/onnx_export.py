@@ -160,7 +160,7 @@ class _Builder:
             return x
         channels = INPUT_PLANES if self._config.tower is None else self._config.tower.filters
         x = self._embedding(self._tokens(x, channels), network.embedding)
-        return self._encoders(x, "encoder", network.body_encoders, self._config.activation)
+        return self._encoders(x, "encoder", network.body_encoders)
 
     def _residual(self, x: str, block: ResidualBlock, name: str) -> str:
         activation = self._config.activation
@@ -192,15 +192,13 @@ class _Builder:
         if embedding.add is not None:
             x = self._node("Add", x, self._constant(_numbers(embedding.add).T))
         if embedding.feed_forward is not None:
-            ffn_activation = self._config.ffn_activation or self._config.activation
-            x = self._feed_forward(x, embedding.feed_forward, ffn_activation)
+            x = self._feed_forward(x, embedding.feed_forward)
         return self._call(x, "embedding")
 
-    def _encoders(self, tokens: str, name: str, layers: list[EncoderLayer], activation: str) -> str:
-        activation = self._config.ffn_activation or activation
+    def _encoders(self, tokens: str, name: str, layers: list[EncoderLayer]) -> str:
         for i, layer in enumerate(layers, start=1):
             tokens = self._call(self._attention(tokens, layer.attention), f"{name}{i}_attention")
-            tokens = self._call(self._feed_forward(tokens, layer.feed_forward, activation), f"{name}{i}")
+            tokens = self._call(self._feed_forward(tokens, layer.feed_forward), f"{name}{i}")
         return tokens
 
     def _attention(self, tokens: str, layer: SelfAttention) -> str:
@@ -219,7 +217,7 @@ class _Builder:
         return self._added(tokens, self._on_tokens(mixed, layer.output), layer.skip_scale, layer.norm)
 
     def _smolgen(self, tokens: str, layer: SmolgenLayers) -> str:
-        activation = self._config.smolgen_activation
+        activation = self._config.generating_activation
         x = self._reshape(self._on_tokens(tokens, layer.compress), 0, -1)
         x = self._norm(self._activation(self._dense(x, layer.dense1), activation), layer.norm1)
         x = self._norm(self._activation(self._dense(x, layer.dense2), activation), layer.norm2)
@@ -227,7 +225,8 @@ class _Builder:
         generated = self._node("MatMul", self._reshape(x, 0, layer.heads, -1), shared)
         return self._reshape(generated, 0, layer.heads, SQUARES, SQUARES)
 
-    def _feed_forward(self, tokens: str, layer: FeedForward, activation: str) -> str:
+    def _feed_forward(self, tokens: str, layer: FeedForward) -> str:
+        activation = self._config.feed_forward_activation
         x = self._on_tokens(self._activation(self._on_tokens(tokens, layer.dense1), activation), layer.dense2)
         return self._added(tokens, x, layer.skip_scale, layer.norm)
 
@@ -254,7 +253,7 @@ class _Builder:
         network, activation = self._network, self._config.policy_activation
         x = self._on_tokens(tokens, network.embedding_of_policy())
         x = self._activation(x, activation, "policy_embedding")
-        x = self._encoders(x, "policy_encoder", network.policy_encoders, activation)
+        x = self._encoders(x, "policy_encoder", network.policy_encoders)
         query = self._call(self._on_tokens(x, network.policy_query), "policy_query")
         key = self._call(self._on_tokens(x, network.policy_key), "policy_key")
         logits = self._node("MatMul", query, self._node("Transpose", key, perm=(0, 2, 1)))

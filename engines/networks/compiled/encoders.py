@@ -51,26 +51,20 @@ class EncoderWriter:
             writer.linear(module.dense, tokens_of(writer, tower), config.activation, tokens)
         if module.norm is not None:
             writer.norm(module.norm, tokens.start, tokens.start, SQUARES)
-        if module.multiply is not None or module.add is not None:
-            shape = (tokens.channels, SQUARES)
-            multiply = np.ones(shape) if module.multiply is None else numbers_of(module.multiply)
-            add = np.zeros(shape) if module.add is None else numbers_of(module.add)
-            gates = np.concatenate([filled_up(part.T, 1).ravel() for part in (multiply, add)])
+        if module.multiply is not None and module.add is not None:
+            gates = np.concatenate([filled_up(numbers_of(part).T, 1).ravel() for part in (module.multiply, module.add)])
             writer.row(Operation.GATE, target=tokens.start, columns=gates.size // 2, weights=writer.put(gates))
         if module.feed_forward is not None:
-            self._feed_forward(module.feed_forward, tokens, config.ffn_activation or config.activation)
+            self._feed_forward(module.feed_forward, tokens)
         writer.end("embedding", tokens)
         return tokens
 
-    def encoders(self, name: str, layers: Iterable[EncoderLayer], tokens: Place, activation: str) -> None:
-        """Encoders, one after the other, each of which is two layers of the network.
-
-        `activation` is that of their dense layers if the network fixes none.
-        """
+    def encoders(self, name: str, layers: Iterable[EncoderLayer], tokens: Place) -> None:
+        """Encoders, one after the other, each of which is two layers of the network."""
         for i, layer in enumerate(layers, start=1):
             self._attention(layer.attention, tokens)
             self._writer.end(f"{name}{i}_attention", tokens)
-            self._feed_forward(layer.feed_forward, tokens, self._network.config.ffn_activation or activation)
+            self._feed_forward(layer.feed_forward, tokens)
             self._writer.end(f"{name}{i}", tokens)
 
     def _from_planes(self, tokens: Place) -> None:
@@ -119,8 +113,9 @@ class EncoderWriter:
         writer.on_squares(weight, filled_up(numbers_of(module.output.bias), 0), mixed, out, "none")
         writer.norm(module.norm, out.start, tokens.start, SQUARES, skip=tokens.start, scale=module.skip_scale)
 
-    def _feed_forward(self, module: FeedForward, tokens: Place, activation: str) -> None:
+    def _feed_forward(self, module: FeedForward, tokens: Place) -> None:
         """Two dense layers on each square, added to the tokens and normalised."""
+        activation = self._network.config.feed_forward_activation
         writer = self._writer
         hidden = writer.linear(module.dense1, tokens, activation, writer.tokens(module.dense1.out_features, "wide"))
         out = writer.linear(module.dense2, hidden, "none", writer.tokens(tokens.channels, "narrow"))
@@ -128,7 +123,7 @@ class EncoderWriter:
 
     def _smolgen(self, module: SmolgenLayers, tokens: Place) -> int:
         """What the whole position adds to the weights of attention; gives where it lies."""
-        writer, heads, activation = self._writer, module.heads, self._network.config.smolgen_activation
+        writer, heads, activation = self._writer, module.heads, self._network.config.generating_activation
         compressed = writer.tokens(module.compress.out_features, "narrow")
         writer.linear(module.compress, tokens, "none", compressed)
         hidden = writer.dense_of_squares(module.dense1, compressed, activation)

@@ -53,7 +53,7 @@ def attention_policy(writer: Writer, network: Network, tokens: Place, encoders: 
     activation = network.config.policy_activation
     embedded = writer.linear(network.embedding_of_policy(), tokens, activation)
     writer.end("policy_embedding", embedded)
-    encoders.encoders("policy_encoder", network.policy_encoders, embedded, activation)
+    encoders.encoders("policy_encoder", network.policy_encoders, embedded)
     query = writer.linear(network.policy_query, embedded, "none")
     writer.end("policy_query", query)
     key = writer.linear(network.policy_key, embedded, "none")

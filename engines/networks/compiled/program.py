@@ -26,7 +26,7 @@ def program_of(network: Network) -> Program:
     tokens = None
     if config.attention is not None:
         tokens = encoders.embedding(board)
-        encoders.encoders("encoder", network.body_encoders, tokens, config.activation)
+        encoders.encoders("encoder", network.body_encoders, tokens)
     body = tokens or board
     assert body is not None
     if isinstance(config.policy, AttentionPolicy):

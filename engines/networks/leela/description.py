@@ -25,7 +25,7 @@ from engines.networks.config import (
 )
 from engines.networks.leela.container import UnusableFileError
 from engines.networks.leela.encodings import element_count
-from engines.networks.leela.layout import stored_heads
+from engines.networks.leela.layout import shared_policy_embedding, stored_heads
 from engines.networks.leela.schema import (
     ActivationFunction,
     DefaultActivation,
@@ -77,7 +77,7 @@ class _Format(NamedTuple):
     scalar: bool
     moves_left: bool
     activation: str
-    smolgen_activation: str
+    smolgen_activation: str | None
     ffn_activation: str | None
     embedding: str
     input_format: int
@@ -150,10 +150,10 @@ def _format(message: Any) -> _Format:
     ffn, smolgen, embedding = form.ffn_activation, form.smolgen_activation, form.input_embedding
     if len(weights.encoder) and structure == NetworkStructure.SE_WITH_HEADFORMAT:
         # Attention bodies that are older than the field for them.
-        structure, embedding = NetworkStructure.ATTENTION_BODY_WITH_HEADFORMAT, InputEmbedding.PE_MAP
+        structure = NetworkStructure.ATTENTION_BODY_WITH_HEADFORMAT
         if weights.HasField("smolgen_w"):
             ffn, smolgen = ActivationFunction.RELU_2, ActivationFunction.SWISH
-    elif structure == NetworkStructure.ATTENTION_BODY_WITH_HEADFORMAT:
+    if structure == NetworkStructure.ATTENTION_BODY_WITH_HEADFORMAT:
         if weights.HasField("policy_heads") and weights.HasField("value_heads"):
             embedding = InputEmbedding.PE_DENSE
         elif not form.HasField("input_embedding"):
@@ -176,8 +176,8 @@ def _format(message: Any) -> _Format:
         scalar=value == ValueFormat.CLASSICAL,
         moves_left=_has_moves_left(form),
         activation=activation,
-        smolgen_activation=_activation(smolgen, "smolgen") or activation,
-        ffn_activation=_activation(ffn, "dense layers of the encoders"),
+        smolgen_activation=_activation(smolgen, "smolgen") if attention else None,
+        ffn_activation=_activation(ffn, "dense layers of the encoders") if attention else None,
         embedding=_embedding(weights, embedding) if attention else "",
         input_format=int(input_format),
     )
@@ -220,7 +220,7 @@ def _embedding(weights: Any, number: int) -> str:
         if number == InputEmbedding.PE_DENSE:
             raise UnusableFileError("has residual blocks and a dense embedding of the board, which exclude each other")
         return "tower"
-    if number == InputEmbedding.PE_MAP:
+    if number in (InputEmbedding.PE_MAP, InputEmbedding.NONE):  # lc0 asks only whether it is the dense one
         return "map"
     if number == InputEmbedding.PE_DENSE:
         return "dense"
@@ -241,7 +241,7 @@ def _tower(message: Any) -> Tower:
         for i, block in enumerate(weights.residual, start=1)
     ]
     filters = _channels(message, weights.input, "input")
-    return Tower(filters, len(sizes), sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
+    return Tower(filters, len(sizes), sizes[0] if len(set(sizes)) == 1 else tuple(sizes) or 0)
 
 
 def _attention(message: Any, form: _Format) -> AttentionBody:
@@ -259,9 +259,15 @@ def _attention(message: Any, form: _Format) -> AttentionBody:
         embedding=form.embedding,
         dense_channels=dense_channels,
         dense_hidden=dense_hidden,
-        multiplied=bool(weights.ip_mult_gate.params),
-        added=bool(weights.ip_add_gate.params),
+        gated=_gated(weights),
     )
+
+
+def _gated(weights: Any) -> bool:
+    multiplied, added = bool(weights.ip_mult_gate.params), bool(weights.ip_add_gate.params)
+    if multiplied != added:
+        raise UnusableFileError("has one of the two gates of its embedding, which lc0 applies in some back ends only")
+    return multiplied
 
 
 def _encoders(message: Any, layers: Any, heads: int, name: str) -> tuple[Encoder, ...]:
@@ -297,7 +303,7 @@ def _policy(message: Any, head: Any, form: _Format, name: str) -> PolicyHead:
     if form.policy == PolicyFormat.CLASSICAL:
         return ClassicalPolicy(_channels(message, head.policy, f"{name}policy_hidden"))
     own = bool(head.ip_pol_b.params)
-    bias = head.ip_pol_b if own else message.weights.policy_heads.ip_pol_b
+    bias = head.ip_pol_b if own else shared_policy_embedding(message.weights).ip_pol_b
     return AttentionPolicy(
         channels=size_of(message, bias, f"{name}policy_embedding bias"),
         width=size_of(message, head.ip2_pol_b, f"{name}policy_query bias"),

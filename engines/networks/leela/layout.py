@@ -8,19 +8,27 @@ from typing import Any, Final, NamedTuple
 from torch import Tensor, nn
 
 from engines.networks.architecture import Network
-from engines.networks.config import AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead
+from engines.networks.config import LONGEST_NAME, AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead
 from engines.networks.leela.container import UnusableFileError
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SmolgenLayers
 from engines.networks.modules.heads import HeadModules
 from engines.networks.modules.residual import Convolution
 
-__all__ = ["Heads", "Stored", "convolutions", "is_multihead", "new_heads", "stored_heads", "tensors"]
+__all__ = [
+    "Heads",
+    "Stored",
+    "convolutions",
+    "is_multihead",
+    "new_heads",
+    "shared_policy_embedding",
+    "stored_heads",
+    "tensors",
+]
 
 # The fields of named heads, by the names that lc0 gives the heads.
 _POLICIES: Final = {"vanilla": "vanilla", "optimistic": "optimistic_st", "soft": "soft", "opponent": "opponent"}
 _VALUES: Final = {"winner": "winner", "q": "q", "st": "st"}
 _MOST_HEADS: Final = 64
-_LONGEST_NAME: Final = 64
 
 
 class Heads(NamedTuple):
@@ -68,7 +76,7 @@ def _named(heads: Any, fields: dict[str, str], entries: Any, kind: str) -> dict[
         raise UnusableFileError(f"has {len(found) + len(entries)} {kind} heads; there must be at most {_MOST_HEADS}")
     for entry in entries:
         name = entry.key.decode(errors="replace")
-        if not (0 < len(name) <= _LONGEST_NAME and name.isprintable()):
+        if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
             raise UnusableFileError(f"has a {kind} head whose name is empty, too long or not printable")
         if name in found:
             raise UnusableFileError(f"has two {kind} heads called {name!r}")
@@ -76,10 +84,16 @@ def _named(heads: Any, fields: dict[str, str], entries: Any, kind: str) -> dict[
     return found
 
 
+def shared_policy_embedding(weights: Any) -> Any:
+    """Give the message that holds the embedding which policy heads share: with the heads, or else at the top."""
+    return weights if weights.ip_pol_b.params and not weights.policy_heads.ip_pol_b.params else weights.policy_heads
+
+
 def is_multihead(config: NetworkConfig) -> bool:
     """Say whether the file of a network must name its heads."""
     return bool(
-        (config.policy_names, config.value_names) != (("vanilla",), ("winner",))
+        len(config.policy_names) > 1
+        or len(config.value_names) > 1
         or config.shared_policy_channels
         or config.value.error
         or config.value.categories
@@ -147,7 +161,7 @@ def tensors(weights: Any, heads: Heads, network: Network) -> Iterator[Stored]:
         for i, (message, layer) in enumerate(zip(weights.encoder, network.body_encoders, strict=True), start=1):
             yield from _encoder(f"encoder{i}", message, layer)
     if config.shared_policy_channels:
-        shared = weights.policy_heads
+        shared = shared_policy_embedding(weights)
         yield from _layer("policy_embedding", shared.ip_pol_w, shared.ip_pol_b, network.shared_policy_embedding)
     for prefix, head, message, modules in _policies(heads, network):
         yield from _policy(prefix, head, message, modules)

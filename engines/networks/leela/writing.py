@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.networks.architecture import Network
-from engines.networks.config import AttentionPolicy, ClassicalPolicy, NetworkConfig
+from engines.networks.config import USUAL_HEADS, AttentionPolicy, ClassicalPolicy, NetworkConfig
 from engines.networks.leela.description import ACTIVATION_NAMES
 from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
 from engines.networks.leela.info import NetworkInfo, encoded_text, with_elo
@@ -85,6 +85,7 @@ def serialise_network(network: Network, info: NetworkInfo | None = None, *, enco
     encoding = encoding or (info.encodings[0] if len(info.encodings) == 1 else "linear16")
     if encoding not in ENCODINGS:
         raise ValueError(f"The weights encoding is {encoding!r}; expected one of {', '.join(map(repr, ENCODINGS))}.")
+    _check_heads(network.config)
     message = new_file()
     message.magic = MAGIC
     _describe(message, network.config, info, ENCODINGS[encoding])
@@ -94,6 +95,18 @@ def serialise_network(network: Network, info: NetworkInfo | None = None, *, enco
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as stream:
         stream.write(message.SerializeToString(deterministic=True))
     return packed.getvalue()
+
+
+def _check_heads(config: NetworkConfig) -> None:
+    """A file cannot say which heads are in use: programs choose the usual ones."""
+    for name, names, usual in zip(
+        (config.policy_name, config.value_name), (config.policy_names, config.value_names), USUAL_HEADS, strict=True
+    ):
+        if name != usual:
+            raise ValueError(
+                f"The network cannot be written with {name!r} in use of its heads {', '.join(names)}, since files have"
+                f" {usual!r} in use; write network.only_heads_in_use(), or the network before with_heads."
+            )
 
 
 def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: LayerEncoding) -> None:
@@ -123,7 +136,7 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
     form.moves_left = MovesLeftFormat.V1 if config.moves_left else MovesLeftFormat.NONE
     if config.activation == "mish":
         form.default_activation = DefaultActivation.MISH
-    if config.smolgen_activation != config.activation:
+    if config.smolgen_activation is not None:
         form.smolgen_activation = _ACTIVATIONS[config.smolgen_activation]
     if config.ffn_activation is not None:
         form.ffn_activation = _ACTIVATIONS[config.ffn_activation]

@@ -37,8 +37,8 @@ class Embedding(nn.Module):
     """The first layers of an attention body.
 
     A dense layer on the numbers of each square and an activation function; then, in the embedding ``"dense"``, a layer
-    norm; weights by square and channel, multiplied and added, if there are any; and in the embedding ``"dense"`` dense
-    layers on each square.
+    norm; weights by square and channel that multiply and are added, if it is gated; and in the embedding ``"dense"``
+    dense layers on each square.
     """
 
     positions: Tensor
@@ -53,8 +53,8 @@ class Embedding(nn.Module):
             self.board = nn.Linear(SQUARES * BOARD_PLANES, SQUARES * body.dense_channels, device="meta")
             self.norm = nn.LayerNorm(body.channels, _EPSILON, device="meta")
             self.feed_forward = FeedForward(body.channels, body.dense_hidden, ffn_activation, body.skip_scale, _EPSILON)
-        self.multiply = _by_square(body.channels) if body.multiplied else None
-        self.add = _by_square(body.channels) if body.added else None
+        self.multiply = _by_square(body.channels) if body.gated else None
+        self.add = _by_square(body.channels) if body.gated else None
         if body.embedding == "map":
             self.register_buffer("positions", POSITION_MAP.clone(), persistent=False)
 
@@ -66,14 +66,12 @@ class Embedding(nn.Module):
             tokens = torch.cat([tokens, positions.expand(tokens.shape[0], -1, -1)], dim=2)
         elif self.board is not None:
             board = self.board(tokens[:, :, :BOARD_PLANES].flatten(1))
-            tokens = torch.cat([tokens, board.view(len(board), SQUARES, -1)], dim=2)
+            tokens = torch.cat([tokens, board.view(board.shape[0], SQUARES, -1)], dim=2)
         x = self.activation(self.dense(tokens))
         if self.norm is not None:
             x = self.norm(x)
-        if self.multiply is not None:
-            x = x * self.multiply.T
-        if self.add is not None:
-            x = x + self.add.T
+        if self.multiply is not None and self.add is not None:
+            x = x * self.multiply.T + self.add.T
         return x if self.feed_forward is None else self.feed_forward(x)
 
 

@@ -90,7 +90,7 @@ def _add_attention_policy(to: HeadModules, head: AttentionPolicy, config: Networ
         to.policy_embedding = nn.Linear(config.channels, head.channels, device="meta")
     for i, encoder in enumerate(head.encoders, start=1):
         # Whatever the body's: lc0's BLAS and CUDA back ends have this epsilon here, and nothing to scale the sum by.
-        layer = encoder_layer(config, head.channels, encoder, config.policy_activation, 1.0, _POLICY_EPSILON)
+        layer = encoder_layer(config, head.channels, encoder, 1.0, _POLICY_EPSILON)
         to.add_module(f"policy_encoder{i}", layer)
     to.policy_query = nn.Linear(head.channels, head.width, device="meta")
     to.policy_key = nn.Linear(head.channels, head.width, device="meta")
@@ -124,14 +124,14 @@ def _add_squares(to: HeadModules, name: str, planes: int, config: NetworkConfig,
 
 
 def encoder_layer(
-    config: NetworkConfig, channels: int, encoder: Encoder, activation: str, skip_scale: float, epsilon: float
+    config: NetworkConfig, channels: int, encoder: Encoder, skip_scale: float, epsilon: float
 ) -> EncoderLayer:
-    """Give an encoder; `activation` is that of its dense layers if the file fixes none."""
+    """Give an encoder of a body or of a policy head."""
     return EncoderLayer(
         channels,
         encoder,
-        activation_called(config.ffn_activation or activation),
-        activation_called(config.smolgen_activation),
+        activation_called(config.feed_forward_activation),
+        activation_called(config.generating_activation),
         skip_scale=skip_scale,
         epsilon=epsilon,
     )

@@ -97,7 +97,7 @@ def attention_config(**others: Any) -> NetworkConfig:
     """A small attention body with everything that bodies may have."""
     smolgen = Smolgen(compressed=2, hidden=10, generated=6)
     encoder = Encoder(heads=2, width=8, hidden=20, smolgen=smolgen)
-    body = AttentionBody(12, (encoder, encoder), multiplied=True, added=True)
+    body = AttentionBody(12, (encoder, encoder), gated=True)
     settings: dict[str, Any] = {
         "attention": body,
         "policy": AttentionPolicy(channels=10, width=6),
@@ -111,7 +111,7 @@ def attention_config(**others: Any) -> NetworkConfig:
 
 
 _PLAIN = Encoder(heads=4, width=8, hidden=12)
-_DENSE = AttentionBody(12, (_PLAIN,), embedding="dense", dense_channels=5, dense_hidden=14, multiplied=True)
+_DENSE = AttentionBody(12, (_PLAIN,), embedding="dense", dense_channels=5, dense_hidden=14, gated=True)
 _SHARING = AttentionPolicy(channels=10, width=6, own_embedding=False)
 _HEADS = AttentionPolicy(channels=8, width=6, encoders=(_PLAIN, _PLAIN))
 FAMILIES: dict[str, NetworkConfig] = {
@@ -133,7 +133,7 @@ FAMILIES: dict[str, NetworkConfig] = {
         other_values=(("q", ValueHead(4, 16)), ("st", ValueHead(5, 7, error=True, categories=3))),
     ),
     "attention on a tower": attention_config(
-        tower=Tower(8, 1, 4), attention=AttentionBody(12, (_PLAIN,), embedding="tower", added=True)
+        tower=Tower(8, 1, 4), attention=AttentionBody(12, (_PLAIN,), embedding="tower", gated=True)
     ),
 }
 """One small shape of every kind that Leela's files can hold."""
@@ -148,7 +148,17 @@ def weighty() -> Callable[[NetworkConfig], Network]:
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Network:
     """A small network of every kind, with weights that make every layer matter, in evaluation mode."""
-    network = Network(FAMILIES[request.param], seed=1)
+    return network_of_family(request.param)
+
+
+@pytest.fixture
+def families() -> dict[str, Network]:
+    """All of them by name."""
+    return {name: network_of_family(name) for name in FAMILIES}
+
+
+def network_of_family(name: str) -> Network:
+    network = Network(FAMILIES[name], seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, weight in network.named_parameters():

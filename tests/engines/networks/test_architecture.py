@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from engines.networks import (
     AttentionBody,
+    AttentionPolicy,
     ClassicalPolicy,
     ConvolutionPolicy,
     Encoder,
@@ -240,6 +241,10 @@ def test_an_untrained_network_claims_nothing_and_learns(planes: Tensor, batch_no
         (lambda: NetworkConfig(TOWER, input_format=7), "input_format is 7"),
         (lambda: NetworkConfig(TOWER, AttentionBody(8, (ENCODER,))), '"tower" on a tower'),
         (lambda: NetworkConfig(attention=AttentionBody(8, (ENCODER,))), "needs attention policies"),
+        (lambda: NetworkConfig(TOWER, ffn_activation="selu"), "Only an attention body"),
+        (lambda: NetworkConfig(TOWER, other_policies=(("soft", AttentionPolicy(8, 8)),)), "must be of one kind"),
+        (lambda: NetworkConfig(TOWER, other_values=(("q", ValueHead(scalar=True)),)), "must be scalar, or none"),
+        (lambda: NetworkConfig(TOWER, policy_name="a\nb"), "printable characters"),
         (lambda: NetworkConfig(TOWER, other_values=(("winner", ValueHead()),)), "needs its own name"),
     ],
 )

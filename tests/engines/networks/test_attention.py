@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.chess.moves import POLICY_MOVES
-from engines.networks import AttentionPolicy, Network, NetworkFormatError, load_agent, write_network
+from engines.networks import AttentionPolicy, Network, NetworkFormatError, load_agent, read_network, write_network
+from engines.networks.leela.reading import parse_network
+from engines.networks.leela.schema import ActivationFunction, NetworkStructure, new_file
+from engines.networks.leela.writing import serialise_network
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SelfAttention
 
 Numbers = NDArray[np.float64]
 
 ACTIVATIONS: dict[str, Callable[[Numbers], Numbers]] = {
+    "none": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "swish": lambda x: x / (1 + np.exp(-x)),
@@ -49,7 +55,9 @@ def attended(layer: SelfAttention, x: Numbers, network: Network, alpha: float, e
     depth = query.shape[1] // layer.heads
     bias = np.zeros((layer.heads, 64, 64))
     if layer.smolgen is not None:
-        act = ACTIVATIONS[network.config.smolgen_activation]
+        config = network.config
+        # lc0 has no activation function there in policies on a tower, whatever the file says.
+        act = ACTIVATIONS["none" if config.attention is None else config.smolgen_activation or config.activation]
         parts = layer.smolgen
         y = normal(parts.norm1, act(dense(parts.dense1, dense(parts.compress, x).reshape(-1))), 1e-3)
         y = normal(parts.norm2, act(dense(parts.dense2, y)), 1e-3).reshape(layer.heads, -1)
@@ -77,13 +85,12 @@ def written_out(network: Network, board: Numbers) -> dict[str, Numbers]:
     config, found = network.config, {}
     act = ACTIVATIONS[config.activation]
 
-    def encoded(
-        name: str, x: Numbers, layers: list[EncoderLayer], alpha: float, epsilon: float, fallback: str
-    ) -> Numbers:
+    def encoded(name: str, x: Numbers, layers: list[EncoderLayer], alpha: float, epsilon: float) -> Numbers:
         for i, layer in enumerate(layers, start=1):
             x = attended(layer.attention, x, network, alpha, epsilon)
             found[f"{name}{i}_attention"] = squares(x)
-            x = fed(layer.feed_forward, x, config.ffn_activation or fallback, alpha, epsilon)
+            activation = "selu" if config.attention is None else config.ffn_activation or config.activation
+            x = fed(layer.feed_forward, x, activation, alpha, epsilon)
             found[f"{name}{i}"] = squares(x)
         return x
 
@@ -104,13 +111,12 @@ def written_out(network: Network, board: Numbers) -> dict[str, Numbers]:
         x = act(dense(embedding.dense, x))
         if body.embedding == "dense":
             x = normal(embedding.norm, x, 1e-3)
-        x = x * exact(embedding.multiply).T if body.multiplied else x
-        x = x + exact(embedding.add).T if body.added else x
+        x = x * exact(embedding.multiply).T + exact(embedding.add).T if body.gated else x
         if body.embedding == "dense":
             x = fed(embedding.feed_forward, x, config.ffn_activation or config.activation, alpha, 1e-3)
         found["embedding"] = squares(x)
         epsilon = 1e-3 if body.embedding == "dense" else 1e-6
-        x = encoded("encoder", x, network.body_encoders, alpha, epsilon, config.activation)
+        x = encoded("encoder", x, network.body_encoders, alpha, epsilon)
         for head in ("value", "moves_left") if config.moves_left else ("value",):
             planes = act(dense(getattr(network, f"{head}_embedding"), x))
             found[f"{head}_embedding"] = squares(planes)
@@ -119,10 +125,9 @@ def written_out(network: Network, board: Numbers) -> dict[str, Numbers]:
             found[head] = (
                 np.maximum(last, 0) if head == "moves_left" else np.tanh(last) if config.value.scalar else last
             )
-    fallback = config.activation if body is not None else "selu"
-    p = ACTIVATIONS[fallback](dense(network.embedding_of_policy(), x))
+    p = ACTIVATIONS[config.activation if body is not None else "selu"](dense(network.embedding_of_policy(), x))
     found["policy_embedding"] = squares(p)
-    p = encoded("policy_encoder", p, network.policy_encoders, 1.0, 1e-6, fallback)
+    p = encoded("policy_encoder", p, network.policy_encoders, 1.0, 1e-6)
     query, key = dense(network.policy_query, p), dense(network.policy_key, p)
     found["policy_query"], found["policy_key"] = squares(query), squares(key)
     extra = key @ exact(network.policy_promotion.weight).T
@@ -203,6 +208,45 @@ def test_named_heads_are_chosen_and_kept(family: Network, planes: Tensor) -> Non
         family.with_heads(value="loser")
 
 
+def test_a_file_of_chosen_heads_has_them_as_the_usual_ones(family: Network, planes: Tensor, tmp_path: Any) -> None:
+    path = tmp_path / "net.pb.gz"
+    for policy in family.config.policy_names:
+        for value in family.config.value_names:
+            chosen = family.with_heads(policy, value)
+            if (policy, value) != ("vanilla", "winner"):
+                with pytest.raises(ValueError, match="only_heads_in_use"):
+                    write_network(chosen, path)
+            alone = chosen.only_heads_in_use()
+            assert (alone.config.policy_names, alone.config.value_names) == (("vanilla",), ("winner",))
+            write_network(alone, path, encoding="float32")
+            again, _ = read_network(path)
+            assert again.config == alone.config
+            with torch.no_grad():
+                ours, theirs = chosen(planes), again(planes)
+            torch.testing.assert_close(ours.policy, theirs.policy, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(ours.value, theirs.value, atol=1e-4, rtol=1e-4)
+
+
+def test_choosing_heads_leaves_modes_and_devices_alone(family: Network) -> None:
+    away = family.to("meta").train()
+    away.value_hidden.eval()
+    chosen = away.with_heads(away.config.policy_names[-1])
+    assert all(tensor.device.type == "meta" for tensor in (*chosen.parameters(), *chosen.buffers()))
+    assert all(tensor.device.type == "meta" for tensor in away.only_heads_in_use().buffers())
+    assert chosen.training
+    assert not away.value_hidden.training
+    assert away.value.training
+
+
+def test_agents_with_other_heads_are_other_agents(family: Network, tmp_path: Any) -> None:
+    path = tmp_path / "net.pb.gz"
+    write_network(family, path)
+    names = [(policy, value) for policy in family.config.policy_names for value in family.config.value_names]
+    agents = [load_agent(path, policy_head=policy, value_head=value) for policy, value in names]
+    assert len({agent.sha256 for agent in agents}) == len({repr(agent) for agent in agents}) == len(names)
+    assert load_agent(path).sha256 == agents[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def test_heads_in_a_file_are_chosen_by_name(family: Network, planes: Tensor, tmp_path: Any) -> None:
     path = tmp_path / "net.pb.gz"
     write_network(family, path, encoding="float32")
@@ -213,3 +257,52 @@ def test_heads_in_a_file_are_chosen_by_name(family: Network, planes: Tensor, tmp
         torch.testing.assert_close(ours.policy, theirs.policy, atol=1e-4, rtol=1e-4)
     with pytest.raises(NetworkFormatError, match=r"net\.pb\.gz.*no value head 'loser'"):
         load_agent(path, value_head="loser")
+
+
+def message_of(network: Network) -> Any:
+    message = new_file()
+    message.ParseFromString(gzip.decompress(serialise_network(network, encoding="float32")))
+    return message
+
+
+def read(message: Any) -> Network:
+    return parse_network(gzip.compress(message.SerializeToString(), 1), "net.pb.gz")[0]
+
+
+def test_what_older_and_other_files_mean(families: dict[str, Network], planes: Tensor) -> None:
+    """Where fields are missing or of another time, what lc0 makes of them."""
+    several = message_of(families["several heads"])
+    several.weights.ip_pol_w.CopyFrom(several.weights.policy_heads.ip_pol_w)
+    several.weights.ip_pol_b.CopyFrom(several.weights.policy_heads.ip_pol_b)
+    several.weights.policy_heads.ClearField("ip_pol_w")
+    several.weights.policy_heads.ClearField("ip_pol_b")
+    expected = families["several heads"](planes).policy
+    torch.testing.assert_close(read(several).folded()(planes).policy, expected, atol=1e-4, rtol=1e-4)
+    form = several.format.network_format
+    for structure in (NetworkStructure.SE_WITH_HEADFORMAT, NetworkStructure.ATTENTION_BODY_WITH_HEADFORMAT):
+        form.network = structure  # with both kinds of named heads, the embedding is the dense one
+        form.ClearField("input_embedding")
+        assert read(several).config == families["several heads"].config
+    mapped = message_of(families["map"])
+    mapped.format.network_format.network = NetworkStructure.ATTENTION_BODY_WITH_MULTIHEADFORMAT
+    mapped.format.network_format.ClearField("input_embedding")
+    assert read(mapped).config == families["map"].config
+    on_tower = message_of(families["tower, policy encoders"])
+    on_tower.format.network_format.ffn_activation = ActivationFunction.RELU_2
+    on_tower.format.network_format.smolgen_activation = ActivationFunction.SWISH
+    assert read(on_tower).config == families["tower, policy encoders"].config
+
+
+def test_activation_functions_that_lc0_does_not_have_there_are_refused(families: dict[str, Network]) -> None:
+    for field, what in (("ffn_activation", "dense layers of the encoders"), ("smolgen_activation", "smolgen")):
+        message = message_of(families["map"])
+        setattr(message.format.network_format, field, ActivationFunction.SOFTMAX)
+        with pytest.raises(NetworkFormatError, match=f"activation function 9 for the {what}, which is not supported"):
+            read(message)
+
+
+def test_half_a_gate_is_refused(families: dict[str, Network]) -> None:
+    message = message_of(families["map"])
+    message.weights.ClearField("ip_add_gate")
+    with pytest.raises(NetworkFormatError, match="has one of the two gates"):
+        read(message)

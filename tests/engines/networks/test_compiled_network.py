@@ -44,11 +44,11 @@ GENERATOR = Smolgen(compressed=4, hidden=12, generated=20)
 HEADS: dict[str, Any] = {"value": ValueHead(4, 16), "moves_left": MovesLeftHead(2, 8)}
 ATTENTION = {
     "map": NetworkConfig(
-        attention=AttentionBody(24, (Encoder(3, 60, 40, GENERATOR),) * 2, "map", multiplied=True, added=True),
+        attention=AttentionBody(24, (Encoder(3, 60, 40, GENERATOR),) * 2, "map", gated=True),
         policy=AttentionPolicy(20, 24), activation="mish", smolgen_activation="swish", ffn_activation="relu2", **HEADS,
     ),
     "dense": NetworkConfig(
-        attention=AttentionBody(32, (Encoder(4, 32, 48),) * 2, "dense", 12, 40, added=True),
+        attention=AttentionBody(32, (Encoder(4, 32, 48),) * 2, "dense", 12, 40, gated=True),
         policy=AttentionPolicy(32, 32, (Encoder(2, 24, 16),)), **HEADS,
     ),
     "tower": NetworkConfig(
@@ -134,10 +134,10 @@ def attention_configurations(draw: st.DrawFn) -> NetworkConfig:
     if embedding != "none":
         body = AttentionBody(
             draw(channels), draw(encoders(3, generated)), embedding,
-            multiplied=draw(st.booleans()), added=draw(st.booleans()),
+            gated=draw(st.booleans()),
             **({"dense_channels": draw(channels), "dense_hidden": draw(channels)} if embedding == "dense" else {}),
         )  # fmt: skip
-    functions = st.sampled_from(ACTIVATIONS)
+    own = st.none() | st.sampled_from(ACTIVATIONS) if body is not None else st.none()
     tower = Tower(draw(channels), draw(st.integers(0, 1))) if embedding in ("tower", "none") else None
     of_policy = draw(encoders(2, generated)) if draw(st.booleans()) else ()
     return NetworkConfig(
@@ -145,7 +145,7 @@ def attention_configurations(draw: st.DrawFn) -> NetworkConfig:
         ValueHead(draw(st.integers(1, 20)), 20, scalar=draw(st.booleans())),
         draw(st.sampled_from([None, MovesLeftHead(5, 8)])),
         activation=draw(st.sampled_from(["relu", "mish"])),
-        smolgen_activation=draw(functions), ffn_activation=draw(st.none() | functions),
+        smolgen_activation=draw(own), ffn_activation=draw(own),
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def check_layers(network: Network, positions: Positions) -> None:
     for name, expected in layers.items():
         assert taken[name].shape == expected.shape
         own = float((expected - exact[name]).abs().max())
-        allowed = TOLERANCE * max(1, float(expected.abs().max())) + 4 * own
+        allowed = TOLERANCE * max(1, float(expected.abs().max())) + 10 * own
         assert np.abs(taken[name] - exact[name].numpy()).max() <= allowed, name
     outputs, finite = compiled.evaluate(*some)
     assert finite

@@ -261,7 +261,7 @@ FORM = "format.network_format."
         (FORM + "default_activation", 2, "activation function 2"),
         ("weights.policy_heads", ..., "has no policy head"),
         ("weights.value_heads.winner", ..., "has no weights for value_conv"),
-        (FORM + "ffn_activation", 9, "activation function 9 for the dense layers"),
+        (FORM + "input", 0, "wants input format 0, which is not supported"),
         (FORM + "output", 1, "value format 2 and output format 1, which contradict"),
         ("weights.input", None, "has no weights for input"),
         ("weights.input.bn_means", None, "has no input bias or batch-norm mean"),

@@ -45,7 +45,9 @@ def compare(network: Path, numbers: Path, fill: str, **heads: str) -> None:
         assert policy == pytest.approx(position["policy"], abs=PROBABILITY, rel=0), where
         assert evaluation.value[i] == pytest.approx(position["q"], abs=VALUE, rel=0), where
         assert evaluation.wdl[i, 1] == pytest.approx(position["d"], abs=VALUE, rel=0), where
-        if evaluation.moves_left is not None:
+        if evaluation.moves_left is None:
+            assert position["m"] == 0, where  # lc0's own answer without that head
+        else:
             assert evaluation.moves_left[i] == pytest.approx(position["m"], abs=PLIES, rel=0), where
 
 
