@@ -24,6 +24,8 @@ engine = typer.Typer(
 
 Fen = Annotated[str | None, typer.Option(help="position, or start of --moves [default: the start position]")]
 Moves = Annotated[list[str] | None, typer.Option(metavar="UCI ...", help="moves played from there")]
+PolicyHead = Annotated[str | None, typer.Option(help="of a network with several policy heads, the one to use")]
+ValueHead = Annotated[str | None, typer.Option(help="likewise of its value heads")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -40,27 +42,24 @@ def _print_json(value: Any) -> None:
 
 @engine.command()
 def info(
-    network: Annotated[str, typer.Argument(help="Leela network file or shipped agent")], as_json: Json = False
+    network: Annotated[str, typer.Argument(help="network file or shipped agent")],
+    policy_head: PolicyHead = None,
+    value_head: ValueHead = None,
+    as_json: Json = False,
 ) -> None:
     """What a network file holds: architecture, layers, metadata."""
+    from conceptmine.cli.facts import facts_of, lines_of
     from engines import load_agent
-    from engines.networks.checkpoint import to_json
 
-    agent = load_agent(network)
-    facts = {
-        "name": agent.name,
-        "sha256": agent.sha256,
-        "parameters": sum(parameter.numel() for parameter in agent.network.parameters()),
-        "architecture": to_json(agent.config),
-        "layers": list(agent.layers),
-        "metadata": asdict(agent.info),
-    }
+    agent = load_agent(network, policy_head=policy_head, value_head=value_head)
     if as_json:
-        _print_json(facts)
+        _print_json(facts_of(agent))
         return
-    table = Table(show_header=False)
-    for key, value in facts.items():
-        table.add_row(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines_of(agent):
+        table.add_row(name, text)
     Console().print(table)
 
 
@@ -70,6 +69,8 @@ def evaluate(
     fen: Fen = None,
     moves: Moves = None,
     history_fill: Annotated[str, typer.Option(help="fen_only or no")] = "fen_only",
+    policy_head: PolicyHead = None,
+    value_head: ValueHead = None,
     as_json: Json = False,
 ) -> None:
     """Policy, win–draw–loss and plies left of one position, for the side to move."""
@@ -78,7 +79,8 @@ def evaluate(
     board = _board(fen, moves)
     if history_fill not in ("fen_only", "no"):
         raise InputError(f"--history-fill is {history_fill!r}: give fen_only or no.")
-    result = load_agent(network, history_fill=history_fill).evaluate([board])
+    agent = load_agent(network, history_fill=history_fill, policy_head=policy_head, value_head=value_head)
+    result = agent.evaluate([board])
     policy = dict(sorted(((move.uci(), p) for move, p in result.policy[0].items()), key=lambda item: -item[1]))
     answer = {
         "fen": board.fen(),
@@ -104,6 +106,8 @@ def search_position(
     simulations: Annotated[int, typer.Option(help="visits of the root")] = 800,
     preset: Annotated[str, typer.Option(help="lc0, alphazero or gumbel")] = "lc0",
     seed: Annotated[int, typer.Option(help="of the preset's noise")] = 0,
+    policy_head: PolicyHead = None,
+    value_head: ValueHead = None,
     save: Annotated[Path | None, typer.Option(help="file to keep the tree in (docs/trees.md)")] = None,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +124,7 @@ def search_position(
         raise InputError(f"--preset is {preset!r}: give one of {', '.join(PRESETS)}.")
     if save is not None and not save.parent.is_dir():
         raise InputError(f"There is no folder {save.parent}: make it first, or choose another place.")
-    agent = load_agent(network)
+    agent = load_agent(network, policy_head=policy_head, value_head=value_head)
     tree = search(agent, [board], simulations=simulations, seed=seed, preset=preset)[0]
     if save is not None:
         about = {"preset": preset, "settings": asdict(PRESETS[preset]), "simulations": simulations, "seed": seed}
@@ -174,12 +178,13 @@ def convert(
     licence: Annotated[str | None, typer.Option(help="what the file is to say [default: what the source says]")] = None,
     steps: Annotated[int | None, typer.Option(help="of training, likewise")] = None,
     elo: Annotated[float | None, typer.Option(help="strength, likewise")] = None,
-    policy_head: Annotated[str | None, typer.Option(help="of several, the one that is to be used")] = None,
-    value_head: Annotated[str | None, typer.Option(help="likewise")] = None,
+    policy_head: PolicyHead = None,
+    value_head: ValueHead = None,
 ) -> None:
     """Write a network in another format, or anew with other weight encoding or metadata.
 
-    A .pb.gz file and a checkpoint keep all heads; an ONNX model has those in use.
+    All heads are kept. With heads chosen, a .pb.gz file has them alone and as the usual ones, and a checkpoint has them
+    in use; an ONNX model has only those in use.
     """
     from dataclasses import replace
 
@@ -192,9 +197,9 @@ def convert(
         raise InputError(f"There is no folder {target.parent}: make it first, or choose another place.")
     if encoding is not None and kind != ".pb.gz":
         raise InputError(f"--encoding is of .pb.gz files, and {target} holds exact numbers: leave it out.")
-    if kind == ".pb.gz" and (policy_head or value_head):
-        raise InputError("A .pb.gz file keeps all heads for its reader to choose: leave the options for heads out.")
     network, info = _network_in(source, policy_head, value_head)
+    if kind == ".pb.gz" and (policy_head or value_head):
+        network = network.only_heads_in_use()
     try:
         info = replace(
             info,
@@ -208,7 +213,9 @@ def convert(
             write_onnx(network, target, info)
         else:
             write_checkpoint(network, target, info)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}.") from None
+    except (ValueError, ModuleNotFoundError) as error:
         raise InputError(str(error)) from None
     print(target)
 

@@ -22,6 +22,7 @@ from engines.networks.checkpoint import CHECKPOINT_SUFFIX, read_checkpoint
 from engines.networks.compiled import CompiledNetwork
 from engines.networks.config import USUAL_HEADS, NetworkConfig
 from engines.networks.errors import NetworkFormatError
+from engines.networks.leela.container import is_compressed
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import read_network
 from engines.networks.precision import DTYPES, prepared
@@ -309,8 +310,7 @@ def read_agent(
         NetworkFormatError: as for `load_agent`.
     """
     path = _find(path_or_name)
-    read = read_checkpoint if path.name.endswith(CHECKPOINT_SUFFIX) else read_network
-    network, info = read(path)
+    network, info = read_checkpoint(path) if _is_checkpoint(path) else read_network(path)
     try:
         return network.with_heads(policy_head, value_head), info, path
     except ValueError as error:
@@ -341,6 +341,20 @@ def _find(path_or_name: str | Path) -> Path:
         return _CHECKPOINTS / f"{path_or_name}{_SUFFIX}"
     names = ", ".join(shipped_agents()) or "none"
     raise NetworkFormatError(f"There is no network file {path} and no shipped agent of that name ({names}).")
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as safetensors files do, or is called one; NetworkFormatError for an ONNX model."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError:
+        start = b""  # the reader will say why
+    if path.suffix == ".onnx" and not is_compressed(start):
+        raise NetworkFormatError(
+            f"{path} is an ONNX model; those are only written, so give the file that it was made from."
+        )
+    return start[8:] == b"{" or (path.name.endswith(CHECKPOINT_SUFFIX) and not is_compressed(start))
 
 
 def _sha256_of(path: Path) -> str:

@@ -12,6 +12,8 @@ from engines.networks.leela.container import UnusableFileError
 __all__ = ["NetworkInfo", "elo_in", "elo_text", "encoded_text", "info_of", "with_elo"]
 
 _LONGEST_TEXT: Final = 1 << 20
+_LARGEST_FLOAT: Final = 3.4028234e38
+_MOST_STEPS: Final = 1 << 32
 _DIGITS: Final = 6
 _ELO: Final = re.compile(rf"^elo=([-+]?\d{{1,{_DIGITS}}}(?:\.\d{{1,{_DIGITS}}})?)(?=\r?$)", re.MULTILINE | re.ASCII)
 
@@ -23,7 +25,7 @@ class NetworkInfo:
     All of it is optional in the file; numbers in it that are not finite are given as 0.
 
     Raises:
-        ValueError: a number that is not finite, or too large for an Elo number.
+        ValueError: a number that is not finite or that the format has no room for.
     """
 
     licence: str = ""
@@ -53,8 +55,10 @@ class NetworkInfo:
         if self.elo is not None and not abs(self.elo) < 10**_DIGITS:
             raise ValueError(f"elo is {self.elo}; it must be between -{10**_DIGITS} and {10**_DIGITS}.")
         for name in ("learning_rate", "mse_loss", "policy_loss", "accuracy"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be finite.")
+            if not abs(getattr(self, name)) <= _LARGEST_FLOAT:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be finite, and no more than float32 holds.")
+        if not 0 <= self.training_steps < _MOST_STEPS:
+            raise ValueError(f"training_steps is {self.training_steps}; it must be from 0 to {_MOST_STEPS - 1}.")
 
 
 def info_of(message: Any, encodings: tuple[str, ...]) -> NetworkInfo:
@@ -107,9 +111,12 @@ def encoded_text(text: str, what: str) -> bytes:
     """Give a text as a file has it.
 
     Raises:
-        ValueError: a text of more than a megabyte, which the reader would refuse.
+        ValueError: a text of more than a megabyte, which the reader would refuse, or one that is no Unicode.
     """
-    content = text.encode()
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"The {what} is not well-formed text and cannot be written.") from None
     if len(content) > _LONGEST_TEXT:
         raise ValueError(f"The {what} has {len(content):,} bytes; a file has room for {_LONGEST_TEXT:,}.")
     return content

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engines.chess.input_formats import CLASSICAL_112
 from engines.networks.architecture import Network
 from engines.networks.config import USUAL_HEADS, AttentionPolicy, ClassicalPolicy, NetworkConfig
 from engines.networks.leela.description import ACTIVATION_NAMES
@@ -41,6 +42,7 @@ __all__ = ["serialise_network", "write_network"]
 _HEAD_FORMATS: Final = (0, 21, 0)
 _MOVES_LEFT: Final = (0, 25, 0)
 _MISH: Final = (0, 29, 0)
+_INPUT_FORMATS: Final = (0, 28, 0)  # some came before; all were there by then
 _ATTENTION_POLICY: Final = (0, 28, 0)
 _ATTENTION_BODY: Final = (0, 30, 0)
 _SEVERAL_HEADS: Final = (0, 31, 0)
@@ -60,8 +62,9 @@ def write_network(
     """Write a network as a Leela file (``.pb.gz``).
 
     A network that `read_network` gave becomes a file with the same weights, if it is written in the encoding it was
-    read in; where batch normalisation has other numbers than the encoding holds, it is folded into the convolutions.
-    The same network and information give the same bytes. The file appears at `path` only once it is complete.
+    read in (in LINEAR16, as far as its layers use their ranges up to both ends, as those of published files do); where
+    batch normalisation has other numbers than the encoding holds, it is folded into the convolutions. The same network
+    and information give the same bytes. The file appears at `path` only once it is complete.
 
     Args:
         network: the network; it is only read.
@@ -69,7 +72,7 @@ def write_network(
         info: what the file is to say of itself; `NetworkInfo.minimum_version` is not taken from it.
         encoding: how to store the weights: ``"linear16"`` (every version of lc0 reads it; each layer's range in 65,535
             steps), or ``"float16"``, ``"bfloat16"``, ``"float32"`` (lc0 from 0.33). None for the one in
-            `NetworkInfo.encodings` if it names exactly one, and else LINEAR16.
+            `NetworkInfo.encodings`, float32 if it names several, and LINEAR16 if it names none.
 
     Raises:
         ValueError: an unknown encoding, information that a file has no room for, or weights that are not finite or do
@@ -82,7 +85,7 @@ def write_network(
 def serialise_network(network: Network, info: NetworkInfo | None = None, *, encoding: str | None = None) -> bytes:
     """Give the bytes of a Leela file of a network; arguments and errors as `write_network`."""
     info = info or NetworkInfo()
-    encoding = encoding or (info.encodings[0] if len(info.encodings) == 1 else "linear16")
+    encoding = encoding or _encoding_of(info)
     if encoding not in ENCODINGS:
         raise ValueError(f"The weights encoding is {encoding!r}; expected one of {', '.join(map(repr, ENCODINGS))}.")
     _check_heads(network.config)
@@ -95,6 +98,12 @@ def serialise_network(network: Network, info: NetworkInfo | None = None, *, enco
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as stream:
         stream.write(message.SerializeToString(deterministic=True))
     return packed.getvalue()
+
+
+def _encoding_of(info: NetworkInfo) -> str:
+    if len(info.encodings) > 1:
+        return "float32"  # what loses nothing of any of them
+    return info.encodings[0] if info.encodings else "linear16"
 
 
 def _check_heads(config: NetworkConfig) -> None:
@@ -114,12 +123,13 @@ def _describe(message: Any, config: NetworkConfig, info: NetworkInfo, encoding: 
     needed = {
         _MOVES_LEFT: config.moves_left is not None,
         _MISH: config.activation == "mish",
+        _INPUT_FORMATS: config.input_format != CLASSICAL_112,
         _ATTENTION_POLICY: isinstance(config.policy, AttentionPolicy),
         _ATTENTION_BODY: config.attention is not None,
         _SEVERAL_HEADS: is_multihead(config),
         _LAYER_ENCODINGS: not linear,
     }
-    version = max(_HEAD_FORMATS, *(version for version, asked in needed.items() if asked), _HEAD_FORMATS)
+    version = max(_HEAD_FORMATS, *(version for version, asked in needed.items() if asked), (0, 0, 0))
     message.license = encoded_text(info.licence, "licence")
     message.min_version.major, message.min_version.minor, message.min_version.patch = version
     message.format.weights_encoding = LayerEncoding.LINEAR16 if linear else LayerEncoding.UNKNOWN
@@ -246,7 +256,10 @@ class _Store:
             numbers = _numbers(tensor)
             if not np.isfinite(numbers).all():
                 return False
-            encode(layer, numbers, self._encoding)
+            try:
+                encode(layer, numbers, self._encoding)
+            except ValueError:  # too large for it; folded, it may not be
+                return False
             if not np.array_equal(decode(layer, self._encoding), numbers.ravel()):
                 return False
         return True

@@ -15,13 +15,14 @@ import torch
 
 import engines
 from engines.arena import play_match
-from engines.networks import Network, load_agent, read_network
+from engines.networks import Network, load_agent, read_network, write_network
 from engines.networks.onnx_export import onnx_model
 from engines.search import load_trees
 from engines.selfplay.campaign import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.learner import Learner
 from engines.selfplay.state import Counters, Saved, save_state
+from experiments.network_files import FAMILIES, small_network
 
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
@@ -221,7 +222,6 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
         (["perft", "--fen", "8/8/8/8/8/8/8/8 w - - 0 1", "--depth", "1"], "is not a legal position"),
         (["convert", "NET", "copy.pt"], "copy.pt does not end in .pb.gz, .safetensors or .onnx"),
         (["convert", "NET", "copy.onnx", "--encoding", "float32"], "--encoding is of .pb.gz files"),
-        (["convert", "NET", "copy.pb.gz", "--value-head", "q"], "A .pb.gz file keeps all heads"),
         (["convert", "NET", "copy.onnx", "--value-head", "q"], "There is no value head 'q'"),
         (["convert", "NET", "copy.pb.gz", "--elo", "nan"], "elo is nan; it must be between"),
         (["convert", "nowhere.safetensors", "copy.pb.gz"], "There is no network file nowhere.safetensors"),
@@ -247,3 +247,35 @@ def test_bad_input_of_the_engine(
     assert outcome.err.count("\n") == 1
     assert message in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_heads_are_chosen_on_the_command_line(command: Callable[..., Any], tmp_path: Path) -> None:
+    path, alone = tmp_path / "several.pb.gz", tmp_path / "alone.pb.gz"
+    network = small_network(FAMILIES["several heads"])
+    write_network(network, path)
+    name = network.config.policy_names[-1]
+    chosen = _json(command("engine", "evaluate", path, "--policy-head", name, "--json"))
+    assert chosen["policy"] != _json(command("engine", "evaluate", path, "--json"))["policy"]
+    searched = command("engine", "search", path, "--policy-head", name, "--simulations", "4", "--json")
+    prior = _json(searched)["prior"]
+    assert prior == pytest.approx({move: chosen["policy"][move] for move in prior}, abs=1e-4)
+    assert command("engine", "convert", path, alone, "--policy-head", name, "--encoding", "float32").code == 0
+    assert _json(command("engine", "evaluate", alone, "--json"))["policy"] == pytest.approx(chosen["policy"], abs=1e-5)
+    architecture = _json(command("engine", "info", alone, "--json"))["architecture"]
+    assert (architecture["policy_name"], architecture["other_policies"]) == ("vanilla", [])
+    assert f"{name} in use" in " ".join(command("engine", "info", path, "--policy-head", name).out.split())
+
+
+def test_what_convert_cannot_write_is_said_in_a_sentence(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "folder.pb.gz").mkdir()
+    model = tmp_path / "net.onnx"
+    model.write_bytes(bytes([8, 8]) + b"rest")
+    for message, words in [
+        ("training_steps is -1", ("convert", "ladder-01", tmp_path / "a.pb.gz", "--steps", "-1")),
+        ("folder.pb.gz cannot be written: Is a directory", ("convert", "ladder-01", tmp_path / "folder.pb.gz")),
+        ("is an ONNX model", ("info", model)),
+    ]:
+        outcome = command("engine", *words)
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert message in outcome.err
+    assert {path.name for path in tmp_path.iterdir()} == {"folder.pb.gz", "net.onnx"}
