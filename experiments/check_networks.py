@@ -38,7 +38,8 @@ from rich.table import Table
 
 from engines.networks import Network, NetworkFormatError, load_agent, shipped_agents
 from engines.networks.leela.reading import parse_network
-from experiments.network_files import Mutator, small_files
+from experiments.network_files import Mutator
+from experiments.small_networks import small_files
 
 MEMORY = 1 << 30
 SECONDS = 10.0

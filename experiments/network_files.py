@@ -1,8 +1,7 @@
-"""Network files to try readers and writers on: small networks of every family, and what can befall a file.
+"""What can befall a network file: damaged files out of whole ones, to try readers on.
 
-`small_networks` makes random networks of a few thousand weights. `Mutator` makes damaged files out of whole ones: bits
-flipped and pieces cut or moved, in the compressed bytes or in the message; fields dropped, doubled, renumbered, resized
-or exchanged between messages and networks; and files that are small and would unpack to much.
+Bits flipped and pieces cut or moved, in the compressed bytes or in the message; fields dropped, doubled, renumbered,
+resized or exchanged between messages and networks; and files that are small and would unpack to much.
 """
 
 from __future__ import annotations
@@ -20,108 +19,13 @@ import torch
 from torch import nn
 
 from engines.networks import (
-    AttentionBody,
-    AttentionPolicy,
-    ClassicalPolicy,
     ConvolutionPolicy,
-    Encoder,
-    MovesLeftHead,
     Network,
     NetworkConfig,
-    Smolgen,
     Tower,
-    ValueHead,
 )
 from engines.networks.leela.schema import MAGIC, message_fields
 from engines.networks.leela.writing import serialise_network
-
-_SMOLGEN = Encoder(heads=2, width=8, hidden=12, smolgen=Smolgen(compressed=2, hidden=6, generated=4))
-_PLAIN = Encoder(heads=2, width=8, hidden=6)
-_VALUE, _MOVES_LEFT = ValueHead(4, 16), MovesLeftHead(2, 8)
-
-FAMILIES: Mapping[str, NetworkConfig] = {
-    "residual": NetworkConfig(
-        Tower(8, 3, (4, 0, 6)), policy=ConvolutionPolicy(80), value=_VALUE, moves_left=_MOVES_LEFT
-    ),
-    "classical": NetworkConfig(
-        Tower(8, 2), policy=ClassicalPolicy(1), value=ValueHead(2, 8, scalar=True), activation="mish"
-    ),
-    "attention policy": NetworkConfig(
-        Tower(8, 2, 4),
-        policy=AttentionPolicy(12, 8, (_SMOLGEN, _PLAIN)),
-        value=_VALUE,
-        moves_left=_MOVES_LEFT,
-        activation="mish",
-    ),
-    "map embedding": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), gated=True),
-        policy=AttentionPolicy(8, 12),
-        value=_VALUE,
-        moves_left=_MOVES_LEFT,
-        smolgen_activation="swish",
-        ffn_activation="relu2",
-    ),
-    "dense embedding": NetworkConfig(
-        attention=AttentionBody(8, (_PLAIN, _PLAIN), "dense", dense_channels=2, dense_hidden=6, gated=True),
-        policy=AttentionPolicy(8, 8),
-        value=ValueHead(4, 16, scalar=True),
-        activation="mish",
-        ffn_activation="selu",
-    ),
-    "several heads": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), "dense", dense_channels=1, dense_hidden=6, gated=True),
-        policy=AttentionPolicy(8, 8, own_embedding=False),
-        value=ValueHead(4, 16, error=True, categories=5),
-        moves_left=_MOVES_LEFT,
-        activation="mish",
-        smolgen_activation="swish",
-        other_policies=(
-            ("optimistic", AttentionPolicy(8, 12, own_embedding=False)),
-            ("soft", AttentionPolicy(12, 8, (_SMOLGEN, _SMOLGEN))),
-            ("mine", AttentionPolicy(8, 8)),
-        ),
-        other_values=(("q", ValueHead(2, 8)), ("st", ValueHead(2, 8, scalar=False, error=True)), ("mine", _VALUE)),
-    ),
-    "encoders on a tower": NetworkConfig(
-        Tower(8, 1, 4),
-        AttentionBody(12, (_PLAIN, _SMOLGEN), "tower", gated=True),
-        policy=AttentionPolicy(8, 8),
-        value=_VALUE,
-        smolgen_activation="relu",
-        ffn_activation="swish",
-    ),
-}
-"""A shape of every family, by what sets it apart."""
-
-
-def small_network(config: NetworkConfig, *, batch_norm: bool = False, seed: int = 0) -> Network:
-    """Give a network, as readers give them, in which no two weights or statistics are the same."""
-    network = Network(config, batch_norm, seed=seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    with torch.no_grad():
-        for name, module in network.named_modules():
-            for key, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
-                if not tensor.is_floating_point() or key == "positions":
-                    continue
-                if key == "running_var" or (key == "weight" and isinstance(module, nn.BatchNorm2d | nn.LayerNorm)):
-                    tensor.uniform_(0.5, 2.0, generator=generator)
-                elif key != "weight":
-                    tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
-                elif name in ("policy", "policy_query", "value"):
-                    tensor.mul_(10)
-    return network.eval().requires_grad_(False)
-
-
-@cache
-def small_files() -> Mapping[str, bytes]:
-    """Give a file of every family in every encoding, and one with batch normalisation, by name."""
-    files = {}
-    for number, (name, config) in enumerate(FAMILIES.items()):
-        for encoding in ("linear16", "float16", "bfloat16", "float32"):
-            network = small_network(config, batch_norm=encoding == "float32", seed=number)
-            files[f"{name}, {encoding}"] = serialise_network(network, encoding=encoding)
-    return files
-
 
 # --- messages as trees ------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from engines.selfplay.campaign import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.learner import Learner
 from engines.selfplay.state import Counters, Saved, save_state
-from experiments.network_files import FAMILIES, small_network
+from experiments.small_networks import FAMILIES, small_network
 
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"

@@ -26,7 +26,7 @@ from engines.networks import (
     write_network,
 )
 from engines.networks.agent import read_agent
-from experiments.network_files import FAMILIES, small_network
+from experiments.small_networks import FAMILIES, small_network
 
 INFO = NetworkInfo(
     licence="GPL", training_steps=5, accuracy=50.5, elo=1234.0, minimum_version=(0, 31, 0), encodings=("linear16",)

@@ -21,7 +21,7 @@ from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_b
 from engines.networks.leela.reading import parse_network
 from engines.networks.leela.schema import LayerEncoding, new_file
 from engines.networks.leela.writing import serialise_network
-from experiments.network_files import FAMILIES, small_network
+from experiments.small_networks import FAMILIES, small_network
 
 Make = Callable[..., Network]
 MULTIHEAD_FILE = serialise_network(small_network(FAMILIES["several heads"]))

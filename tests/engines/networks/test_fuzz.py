@@ -17,16 +17,8 @@ from engines.networks import NetworkFormatError
 from engines.networks.leela.container import FREELY_UNPACKED
 from engines.networks.leela.reading import parse_network
 from experiments.check_networks import FAILED, LOADED, REFUSED, Outcome, Worker, judge
-from experiments.network_files import (
-    BOMBS,
-    FAMILIES,
-    Mutator,
-    bomb,
-    parse_message,
-    serialise_message,
-    small_files,
-    small_network,
-)
+from experiments.network_files import BOMBS, Mutator, bomb, parse_message, serialise_message
+from experiments.small_networks import FAMILIES, small_files, small_network
 
 MUTATOR = Mutator(small_files(), seed=0, bombs=0.0)
 

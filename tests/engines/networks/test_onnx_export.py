@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.networks import Network, NetworkInfo, read_network, write_onnx
 from engines.networks.onnx_export import ONNX_INPUT, onnx_model
-from experiments.network_files import FAMILIES, small_network
+from experiments.small_networks import FAMILIES, small_network
 
 TOLERANCE = 1e-4
 
