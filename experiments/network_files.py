@@ -342,7 +342,7 @@ def _of_empty_messages(number: int, inside: int | None = None) -> bytes:
 
 def _large_zeros() -> bytes:
     """A network of zeros, of the largest size that may unpack freely: it loads."""
-    config = NetworkConfig(Tower(800, 2), policy=ConvolutionPolicy(80), value=ValueHead(4, 16))
+    config = NetworkConfig(Tower(800, 2), policy=ConvolutionPolicy(80))
     network = Network(config, seed=None)
     for module in network.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
