@@ -1,0 +1,281 @@
+"""Ratings of any number of players from all their games at once.
+
+The model is Bradley and Terry's with draws after Davidson (1970) and an advantage of the first move after Davidson and
+Beaver (1977).  With δ the difference of the strengths of White and Black plus the advantage η,
+
+    P(White wins) : P(draw) : P(Black wins)  =  exp(δ/2) : ν : exp(−δ/2).
+
+Of the models with draws it is the one in which a draw is worth half a win: at the maximum of the likelihood every
+player has scored exactly the points that are expected of it.  Elo is 400/ln 10 · 2/(2 + ν) times the strength, the
+scale on which the expected score of equal players rises with the difference as in Elo's own formula; without draws, and
+where half of the games of equal players are drawn (ν = 2), the expected score is that formula everywhere.
+
+*Prior*: every player is given one further game (``prior``), spread over its opponents in proportion to the games
+against them, both colours alike, and won, drawn and lost to a third each.  Clean sweeps thereby stay finite.
+
+*Standard errors* come from the Hessian of the log-likelihood, by the delta method.  The two games of a pair are not
+independent; how the points of pairs spread compared with the model is estimated from all pairs (``dispersion``, below 1
+when openings favour one side), and the standard errors are multiplied by its square root.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from engines.arena.results import ELO, Meeting, Tally
+
+__all__ = ["Rating", "Ratings", "rate_players"]
+
+PAIRS_FOR_DISPERSION = 30
+"""With fewer pairs, how they spread is not estimated: ``dispersion`` is 1."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """Elo of one player above the anchor, its standard error (0 for the anchor), and the games that it rests on."""
+
+    name: str
+    elo: float
+    standard_error: float
+    games: int
+    points: float
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings of all players, in the order in which they were first named.
+
+    ``covariance``: float64 [n, n] of the Elo.  ``white_advantage``: Elo of having the first move, and its standard
+    error.  ``draw_share``: expected share of draws between equal players, without the advantage.  ``dispersion``: of
+    the points of pairs, see above.
+    """
+
+    players: tuple[Rating, ...]
+    covariance: Floats
+    anchor: str
+    white_advantage: tuple[float, float]
+    draw_share: float
+    dispersion: float
+
+    def __getitem__(self, name: str) -> Rating:
+        """The rating of one player; raises ``KeyError`` for an unknown one."""
+        return self.players[self._place(name)]
+
+    def difference(self, first: str, second: str) -> tuple[float, float]:
+        """Elo of ``first`` above ``second``, and its standard error."""
+        i, j = self._place(first), self._place(second)
+        variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
+        return self.players[i].elo - self.players[j].elo, math.sqrt(max(float(variance), 0.0))
+
+    def likelihood_of_superiority(self, first: str, second: str) -> float:
+        """How likely ``first`` is the stronger of the two, by the normal approximation."""
+        elo, error = self.difference(first, second)
+        return float(norm.cdf(elo / error)) if error > 0 else 0.5
+
+    def _place(self, name: str) -> int:
+        for place, rating in enumerate(self.players):
+            if rating.name == name:
+                return place
+        raise KeyError(name)
+
+
+def rate_players(
+    meetings: Iterable[Meeting], *, anchor: str | None = None, anchor_elo: float = 0.0, prior: float = 1.0
+) -> Ratings:
+    """Fit the model to all meetings at once.
+
+    ``anchor``: the player that has ``anchor_elo`` (default: the first that is named).  ``prior``: further games a
+    player, see above.
+
+    Raises ``ValueError`` without games, for a player that met itself, an unknown anchor, a prior that is not above 0,
+    and when some players are not linked to the anchor by games.
+    """
+    met = _together(meetings)
+    names = list(dict.fromkeys(name for pair in met for name in pair))
+    if not names:
+        raise ValueError("there are no games to rate players from")
+    anchor = names[0] if anchor is None else anchor
+    if anchor not in names:
+        raise ValueError(f"the anchor {anchor!r} has played no game: give one of {', '.join(names)}")
+    if not 0 < prior < math.inf:
+        raise ValueError(f"prior is {prior}; it must be above 0")
+    _check_linked(met, anchor)
+    table = _Table.of(met, names)
+    parameters, hessian = _fit(table.with_prior(prior), names.index(anchor))
+    free = [i for i in range(len(parameters)) if i != names.index(anchor)]
+    covariance = np.zeros_like(hessian)
+    covariance[np.ix_(free, free)] = np.linalg.inv(hessian[np.ix_(free, free)])
+    dispersion = _dispersion(met, names, parameters)
+    return _in_elo(names, met, parameters, dispersion * covariance, anchor, anchor_elo, dispersion)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A row for each pair of White and Black: their places, and games won, drawn and lost by White, float64 [n, 3]."""
+
+    white: NDArray[np.int64]
+    black: NDArray[np.int64]
+    counts: Floats
+    players: int
+
+    @classmethod
+    def of(cls, met: dict[tuple[str, str], Tally], names: Sequence[str]) -> _Table:
+        rows = []
+        for (first, second), tally in met.items():
+            i, j = names.index(first), names.index(second)
+            rows += [(i, j, tally.white), (j, i, tally.black[::-1])]
+        white, black, counts = zip(*rows, strict=True)
+        return cls(np.array(white), np.array(black), np.array(counts, dtype=np.float64), len(names))
+
+    def with_prior(self, prior: float) -> _Table:
+        games = self.counts.sum(axis=1)
+        of_player = np.bincount(self.white, games, self.players) + np.bincount(self.black, games, self.players)
+        # Rows 2k and 2k + 1 are one pair of players with both colours; they share what the pair is given.
+        of_pair = np.repeat((games[0::2] + games[1::2]) / 2, 2)
+        given = prior * of_pair * (1 / of_player[self.white] + 1 / of_player[self.black]) / 2
+        return _Table(self.white, self.black, self.counts + given[:, None] / 3, self.players)
+
+    def design(self) -> Floats:
+        """What each parameter (strengths, advantage, logarithm of ν) does to half of δ, one row a row of the table."""
+        rows = np.arange(len(self.white))
+        design = np.zeros((len(self.white), self.players + 2))
+        design[rows, self.white] += 0.5
+        design[rows, self.black] -= 0.5
+        design[:, self.players] = 0.5
+        return design
+
+
+def _together(meetings: Iterable[Meeting]) -> dict[tuple[str, str], Tally]:
+    met: dict[tuple[str, str], Tally] = {}
+    for meeting in meetings:
+        if meeting.first == meeting.second:
+            raise ValueError(f"{meeting.first!r} met itself: two players in one table need two names")
+        if not meeting.tally.games:
+            continue
+        key, tally = (meeting.first, meeting.second), meeting.tally
+        if key[::-1] in met:
+            key, tally = key[::-1], tally.reversed
+        met[key] = met[key] + tally if key in met else tally
+    return met
+
+
+def _check_linked(met: dict[tuple[str, str], Tally], anchor: str) -> None:
+    linked, fresh = {anchor}, True
+    while fresh:
+        found = {name for pair in met if linked & set(pair) for name in pair}
+        fresh = not found <= linked
+        linked |= found
+    apart = sorted({name for pair in met for name in pair} - linked)
+    if apart:
+        raise ValueError(f"no games link {', '.join(apart)} to {anchor}: they cannot be rated together")
+
+
+def _chances(half_difference: Floats, log_draws: float) -> Floats:
+    """Probabilities of win, draw and loss of White, float64 [n, 3]."""
+    logits = np.stack([half_difference, np.full_like(half_difference, log_draws), -half_difference], axis=1)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _fit(table: _Table, anchor: int) -> tuple[Floats, Floats]:
+    """The most likely parameters, and the negative Hessian there; Newton's method, as the likelihood is concave."""
+    design, counts = table.design(), table.counts
+    games = counts.sum(axis=1)
+    size = design.shape[1]
+    free = np.array([i for i in range(size) if i != anchor])
+    parameters = np.zeros(size)
+
+    def likelihood(at: Floats) -> float:
+        return float(np.sum(counts * np.log(np.maximum(_chances(design @ at, at[-1]), 1e-300))))
+
+    while True:
+        chances = _chances(design @ parameters, float(parameters[-1]))
+        lead, drawn = chances[:, 0] - chances[:, 2], chances[:, 1]
+        gradient = design.T @ (counts[:, 0] - counts[:, 2] - games * lead)
+        gradient[-1] = np.sum(counts[:, 1] - games * drawn)
+        hessian = design.T @ (design * (games * (chances[:, 0] + chances[:, 2] - lead**2))[:, None])
+        hessian[-1] = hessian[:, -1] = design.T @ (-games * lead * drawn)
+        hessian[-1, -1] = np.sum(games * drawn * (1 - drawn))
+        step = np.zeros(size)
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        if float(np.abs(step).max()) < 1e-9:
+            return parameters, hessian
+        before, share = likelihood(parameters), 1.0
+        while likelihood(parameters + share * step) < before and share > 1e-6:
+            share /= 2
+        if share <= 1e-6:  # as high as the numbers go
+            return parameters, hessian
+        parameters = parameters + share * step
+
+
+def _dispersion(met: dict[tuple[str, str], Tally], names: Sequence[str], parameters: Floats) -> float:
+    """Mean square of the points of pairs around their expectation, over what independent games would give."""
+    pairs = sum(sum(tally.pairs) for tally in met.values())
+    # Fitting the players makes the pairs look closer to their expectation than they are.
+    if pairs - (len(names) - 1) < PAIRS_FOR_DISPERSION:
+        return 1.0
+    seen = expected = 0.0
+    points = np.arange(5) / 2
+    for (first, second), tally in met.items():
+        strength = parameters[names.index(first)] - parameters[names.index(second)]
+        with_white, with_black = _chances(
+            np.array([strength + parameters[-2], strength - parameters[-2]]) / 2, float(parameters[-1])
+        )
+        mean, variance = 0.0, 0.0
+        for win, drawn, _ in (with_white, with_black):
+            score = win + drawn / 2
+            mean += score
+            variance += win + drawn / 4 - score**2
+        seen += float(np.array(tally.pairs) @ (points - mean) ** 2)
+        expected += variance * sum(tally.pairs)
+    return seen / expected * pairs / (pairs - (len(names) - 1))
+
+
+def _in_elo(
+    names: Sequence[str],
+    met: dict[tuple[str, str], Tally],
+    parameters: Floats,
+    covariance: Floats,
+    anchor: str,
+    anchor_elo: float,
+    dispersion: float,
+) -> Ratings:
+    players = len(names)
+    draws = math.exp(parameters[-1])
+    scale = ELO * 2 / (2 + draws)
+    elo = scale * parameters[:-1]
+    # How the Elo of players and advantage change with the parameters: scale, and through ν the scale itself.
+    jacobian = np.zeros((players + 1, players + 2))
+    jacobian[:, :-1] = scale * np.eye(players + 1)
+    jacobian[:, -1] = -elo * draws / (2 + draws)
+    of_elo = jacobian @ covariance @ jacobian.T
+    errors = np.sqrt(np.maximum(np.diag(of_elo), 0.0))
+    ratings = []
+    for place, name in enumerate(names):
+        own = [tally for (first, _), tally in met.items() if first == name]
+        own += [tally.reversed for (_, second), tally in met.items() if second == name]
+        ratings.append(
+            Rating(
+                name,
+                float(elo[place]) + anchor_elo,
+                float(errors[place]),
+                sum(tally.games for tally in own),
+                sum(tally.points for tally in own),
+            )
+        )
+    return Ratings(
+        players=tuple(ratings),
+        covariance=of_elo[:players, :players],
+        anchor=anchor,
+        white_advantage=(float(elo[-1]), float(errors[-1])),
+        draw_share=draws / (2 + draws),
+        dispersion=dispersion,
+    )
