@@ -14,8 +14,9 @@ where half of the games of equal players are drawn (ν = 2), the expected score 
 against them, both colours alike, and won, drawn and lost to a third each.  Clean sweeps thereby stay finite.
 
 *Standard errors* come from the Hessian of the log-likelihood, by the delta method.  The two games of a pair are not
-independent; how the points of pairs spread compared with the model is estimated from all pairs (``dispersion``, below 1
-when openings favour one side), and the standard errors are multiplied by its square root.
+independent; how the points of pairs spread compared with the model is estimated from all pairs and ten more that are as
+independent as the model says (``dispersion``, below 1 when openings favour one side), and the standard errors are
+multiplied by its square root.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from engines.arena.results import ELO, Meeting, Tally
 
 __all__ = ["Rating", "Ratings", "rate_players"]
 
-PAIRS_FOR_DISPERSION = 30
-"""With fewer pairs, how they spread is not estimated: ``dispersion`` is 1."""
+INDEPENDENT_PAIRS = 10
+"""Counted beside the real pairs when their dispersion is estimated, so that few pairs, or sweeps, do not decide it."""
 
 Floats = NDArray[np.float64]
 
@@ -219,9 +220,6 @@ def _fit(table: _Table, anchor: int) -> tuple[Floats, Floats]:
 def _dispersion(met: dict[tuple[str, str], Tally], names: Sequence[str], parameters: Floats) -> float:
     """Mean square of the points of pairs around their expectation, over what independent games would give."""
     pairs = sum(sum(tally.pairs) for tally in met.values())
-    # Fitting the players makes the pairs look closer to their expectation than they are.
-    if pairs - (len(names) - 1) < PAIRS_FOR_DISPERSION:
-        return 1.0
     seen = expected = 0.0
     points = np.arange(5) / 2
     for (first, second), tally in met.items():
@@ -236,7 +234,10 @@ def _dispersion(met: dict[tuple[str, str], Tally], names: Sequence[str], paramet
             variance += win + drawn / 4 - score**2
         seen += float(np.array(tally.pairs) @ (points - mean) ** 2)
         expected += variance * sum(tally.pairs)
-    return seen / expected * pairs / (pairs - (len(names) - 1))
+    # Fitting the players makes the pairs look closer to their expectation than they are.
+    seen *= pairs / max(pairs - (len(names) - 1), 1)
+    apart = INDEPENDENT_PAIRS * 0.5  # a pair of even games without draws has a variance of ½
+    return (seen + apart) / (expected + apart)
 
 
 def _in_elo(
