@@ -27,7 +27,9 @@ def main() -> None:
             continue
         if words[0] == "uci" and mischief != "deaf":
             print("id name fake\noption name Skill Level type spin default 20 min 0 max 20")
-            print("option name Slow type check default false\noption name MultiPV type spin default 1 min 1 max 9\nuciok")
+            print(
+                "option name Slow type check default false\noption name MultiPV type spin default 1 min 1 max 9\nuciok"
+            )
         elif words[0] == "isready":
             print("readyok")
         elif words[0] == "position":

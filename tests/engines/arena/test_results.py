@@ -91,5 +91,5 @@ def test_equal_players_seem_superior_as_often_as_is_said() -> None:
 def test_counts_that_contradict_each_other_are_refused(
     white: tuple[int, int, int], pairs: tuple[int, int, int, int, int]
 ) -> None:
-    with pytest.raises(ValueError, match="counts below zero|do not come from"):
+    with pytest.raises(ValueError, match=r"counts below zero|do not come from"):
         Tally(white, (0, 1, 0), pairs)
