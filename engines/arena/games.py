@@ -51,6 +51,7 @@ class Game:
     ``number``: its place in the match, from 0.  ``board``: the position, with the whole game on its move stack; players
     only read it.  ``result``: 1, 0 or −1 from White's side, None while the game goes on.  ``ending``: what ended it.
     ``remark``: the reason of a forfeit, else empty.  ``opening``: plies that were played before the players began.
+    ``abandoned``: whether the match ended before the game did.
     """
 
     def __init__(self, number: int, opening: chess.Board) -> None:
@@ -61,6 +62,7 @@ class Game:
         self.result: int | None = None
         self.ending: Ending | None = None
         self.remark = ""
+        self.abandoned = False
         if self.opening >= LONGEST_GAME:
             raise ValueError(f"an opening of {self.opening} plies leaves nothing to play in games of {LONGEST_GAME}")
         # Kernel rows of the game so far, oldest first, and how often each of the positions stood before.
@@ -71,6 +73,11 @@ class Game:
         self._judge()
         if self.ending is not None:
             raise ValueError(f"the opening that leads to {opening.fen()} ends the game ({self.ending}): leave it out")
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody will be asked for a move any more."""
+        return self.abandoned or self.result is not None
 
     def play(self, answer: chess.Move | Forfeit) -> None:
         """Play what the side to move answered; a move that is not legal loses, as a forfeit does."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import chess
@@ -80,12 +81,13 @@ def play_match(
     chosen = choose_openings(shipped_openings() if openings is None else openings, games // 2, seed)
     most = min(side_by_side, first.games_at_once, second.games_at_once)
     pairs = _Pairs(sprt)
-    for game in _finished_games(first, second, chosen, most):
-        if report is not None:
-            report(game)
-        pairs.add(game)
-        if pairs.decision is not None:
-            break
+    with closing(_finished_games(first, second, chosen, most)) as finished:
+        for game in finished:
+            if report is not None:
+                report(game)
+            pairs.add(game)
+            if pairs.decision is not None:
+                break
     return MatchResult(first.name, second.name, pairs.tally, tuple(pairs.games), pairs.decision)
 
 
@@ -113,26 +115,30 @@ class _Pairs:
 
 def _finished_games(
     first: Player, second: Player, openings: Sequence[chess.Board], side_by_side: int
-) -> Iterator[PlayedGame]:
+) -> Generator[PlayedGame, None, None]:
     """Every game as it ends; new ones begin in the place of those that ended."""
     coming = iter(range(2 * len(openings)))
     playing: list[Game] = []
-    while True:
-        while len(playing) < side_by_side and (number := next(coming, None)) is not None:
-            playing.append(Game(number, openings[number // 2]))
-        if not playing:
-            return
-        turns: tuple[list[Game], list[Game]] = ([], [])
+    try:
+        while True:
+            while len(playing) < side_by_side and (number := next(coming, None)) is not None:
+                playing.append(Game(number, openings[number // 2]))
+            if not playing:
+                return
+            turns: tuple[list[Game], list[Game]] = ([], [])
+            for game in playing:
+                turns[game.board.turn != (chess.WHITE if _first_is_white(game) else chess.BLACK)].append(game)
+            for player, turn in zip((first, second), turns, strict=True):
+                if turn:
+                    for game, answer in zip(turn, player.choose(turn), strict=True):
+                        game.play(answer)
+            over = [game for game in playing if game.result is not None]
+            playing = [game for game in playing if game.result is None]
+            for game in over:
+                yield PlayedGame.of(game, _first_is_white(game))
+    finally:
         for game in playing:
-            turns[game.board.turn != (chess.WHITE if _first_is_white(game) else chess.BLACK)].append(game)
-        for player, turn in zip((first, second), turns, strict=True):
-            if turn:
-                for game, answer in zip(turn, player.choose(turn), strict=True):
-                    game.play(answer)
-        over = [game for game in playing if game.result is not None]
-        playing = [game for game in playing if game.result is None]
-        for game in over:
-            yield PlayedGame.of(game, _first_is_white(game))
+            game.abandoned = True
 
 
 def _first_is_white(game: Game) -> bool:

@@ -87,7 +87,7 @@ class UciPlayer:
     def choose(self, games: Sequence[Game]) -> list[chess.Move | Forfeit]:
         """A move for each game, from the process that plays it; the processes think side by side."""
         for seat in self._seats:
-            if seat.game is not None and seat.game.result is not None:
+            if seat.game is not None and seat.game.over:
                 seat.game = None
         seats = [self._seat_of(game) for game in games]
         return list(self._threads.map(self._ask, seats, games))

@@ -8,7 +8,7 @@ from pathlib import Path
 import chess
 import pytest
 
-from engines.arena import ArenaError, Ending, RandomMover, UciLimit, UciPlayer, play_match
+from engines.arena import ArenaError, Ending, RandomMover, Sprt, UciLimit, UciPlayer, play_match
 
 ONE_NODE = UciLimit(nodes=1)
 ENDGAMES = [chess.Board(f"7k/8/8/8/{square}/8/8/K5R1 w - - 0 1") for square in ("8", "p7", "1p6", "2p5")]
@@ -46,6 +46,18 @@ def test_what_an_engine_is_told(fake_engine: list[str], tmp_path: Path) -> None:
     positions = [line for line in heard if line.startswith("position ")]
     assert len(positions) == len(searches)
     assert any(" moves " in line for line in positions)
+
+
+def test_a_match_that_ends_early_frees_the_engine(fake_engine: list[str]) -> None:
+    """Both games are under way when the sequential test ends the match; the player can play another one."""
+    player = UciPlayer([*fake_engine, "none"], ONE_NODE, processes=3)
+    try:
+        for _ in range(2):
+            result = play_match(player, RandomMover(), games=8, openings=ENDGAMES, sprt=Sprt(0, 1900, 0.4, 0.4))
+            assert result.decision == "H0"
+            assert len(result.games) < 8
+    finally:
+        player.close()
 
 
 @pytest.mark.parametrize(
