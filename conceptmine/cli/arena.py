@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from conceptmine.errors import InputError
 
@@ -109,7 +109,9 @@ def ladder(
     if as_json:
         print(json.dumps(rated.as_json(), indent=2))
         return
-    table = Table("player", "positions", f"Elo above {anchor}", "standard error", "games", "score")
+    table = Table(
+        Column("player", overflow="fold"), "positions", f"Elo above {anchor}", "standard error", "games", "score"
+    )
     for row in sorted(rated.rows(), key=lambda row: -row["elo"]):
         table.add_row(
             row["name"],
@@ -120,6 +122,7 @@ def ladder(
             f"{row['points'] / row['games']:.1%}",
         )
     Console().print(table)
+    print(f"meetings differ {math.sqrt(rated.ratings.misfit):.1f} times as much from the model as by chance")
     for path in paths:
         print(path)
 

@@ -99,8 +99,16 @@ class Ladder:
             "white_advantage_standard_error": round(error, 1),
             "draw_share_of_equals": round(ratings.draw_share, 4),
             "dispersion_of_pairs": round(ratings.dispersion, 4),
+            "misfit_of_meetings": round(ratings.misfit, 4),
             "players": self.rows(),
-            "matches": list(self.matches),
+            "matches": [
+                match
+                | {
+                    "score": round(_meeting(match).tally.score, 4),
+                    "expected_score": round(ratings.expected_score(match["first"], match["second"]), 4),
+                }
+                for match in self.matches
+            ],
         }
 
     def rows(self) -> list[dict[str, Any]]:

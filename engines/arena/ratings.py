@@ -13,10 +13,11 @@ where half of the games of equal players are drawn (ν = 2), the expected score 
 *Prior*: every player is given one further game (``prior``), spread over its opponents in proportion to the games
 against them, both colours alike, and won, drawn and lost to a third each.  Clean sweeps thereby stay finite.
 
-*Standard errors* come from the Hessian of the log-likelihood, by the delta method.  The two games of a pair are not
-independent; how the points of pairs spread compared with the model is estimated from all pairs and ten more that are as
-independent as the model says (``dispersion``, below 1 when openings favour one side), and the standard errors are
-multiplied by its square root.
+*Standard errors* come from the Hessian of the log-likelihood, by the delta method, and are multiplied by the square
+roots of two numbers that are estimated from all games.  ``dispersion``: how the points of pairs spread compared with games
+that are independent, below 1 when openings favour one side.  ``misfit``, at least 1: how far the points of whole
+meetings are from the model compared with chance, because who beats whom is not one number a player.  Ten pairs and ten
+meetings that are as the model says are counted beside the real ones.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ __all__ = ["Rating", "Ratings", "rate_players"]
 
 INDEPENDENT_PAIRS = 10
 """Counted beside the real pairs when their dispersion is estimated, so that few pairs, or sweeps, do not decide it."""
+INDEPENDENT_MEETINGS = 10
+"""The same beside the real meetings, for ``misfit``."""
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +59,7 @@ class Ratings:
 
     ``covariance``: float64 [n, n] of the Elo.  ``white_advantage``: Elo of having the first move, and its standard
     error.  ``draw_share``: expected share of draws between equal players, without the advantage.  ``dispersion``: of
-    the points of pairs, see above.
+    the points of pairs; ``misfit``: of whole meetings; see above.
     """
 
     players: tuple[Rating, ...]
@@ -65,6 +68,7 @@ class Ratings:
     white_advantage: tuple[float, float]
     draw_share: float
     dispersion: float
+    misfit: float
 
     def __getitem__(self, name: str) -> Rating:
         """The rating of one player; raises ``KeyError`` for an unknown one."""
@@ -75,6 +79,17 @@ class Ratings:
         i, j = self._place(first), self._place(second)
         variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
         return self.players[i].elo - self.players[j].elo, math.sqrt(max(float(variance), 0.0))
+
+    def expected_score(self, first: str, second: str) -> float:
+        """Points a game of ``first`` against ``second`` by the model, over both colours.
+
+        Scores far from it say that strength is not one number there.
+        """
+        log_draws = math.log(2 * self.draw_share / (1 - self.draw_share))
+        scale = ELO * (1 - self.draw_share)  # 2 / (2 + ν)
+        elo, advantage = self.difference(first, second)[0], self.white_advantage[0]
+        chances = _chances(np.array([elo + advantage, elo - advantage]) / scale / 2, log_draws)
+        return float(np.mean(chances[:, 0] + chances[:, 1] / 2))
 
     def likelihood_of_superiority(self, first: str, second: str) -> float:
         """How likely ``first`` is the stronger of the two, by the normal approximation."""
@@ -114,8 +129,8 @@ def rate_players(
     free = [i for i in range(len(parameters)) if i != names.index(anchor)]
     covariance = np.zeros_like(hessian)
     covariance[np.ix_(free, free)] = np.linalg.inv(hessian[np.ix_(free, free)])
-    dispersion = _dispersion(met, names, parameters)
-    return _in_elo(names, met, parameters, dispersion * covariance, anchor, anchor_elo, dispersion)
+    spread = _dispersion_and_misfit(met, names, parameters)
+    return _in_elo(names, met, parameters, math.prod(spread) * covariance, anchor, anchor_elo, spread)
 
 
 @dataclass(frozen=True)
@@ -217,27 +232,34 @@ def _fit(table: _Table, anchor: int) -> tuple[Floats, Floats]:
         parameters = parameters + share * step
 
 
-def _dispersion(met: dict[tuple[str, str], Tally], names: Sequence[str], parameters: Floats) -> float:
-    """Mean square of the points of pairs around their expectation, over what independent games would give."""
-    pairs = sum(sum(tally.pairs) for tally in met.values())
-    seen = expected = 0.0
+def _dispersion_and_misfit(
+    met: dict[tuple[str, str], Tally], names: Sequence[str], parameters: Floats
+) -> tuple[float, float]:
+    """How far the points of pairs, and those of whole meetings, are from the model, over what is expected."""
     points = np.arange(5) / 2
+    pairs, of_pairs, of_meetings, expected = 0, 0.0, 0.0, 0.0
     for (first, second), tally in met.items():
         strength = parameters[names.index(first)] - parameters[names.index(second)]
-        with_white, with_black = _chances(
-            np.array([strength + parameters[-2], strength - parameters[-2]]) / 2, float(parameters[-1])
-        )
-        mean, variance = 0.0, 0.0
-        for win, drawn, _ in (with_white, with_black):
-            score = win + drawn / 2
-            mean += score
-            variance += win + drawn / 4 - score**2
-        seen += float(np.array(tally.pairs) @ (points - mean) ** 2)
-        expected += variance * sum(tally.pairs)
-    # Fitting the players makes the pairs look closer to their expectation than they are.
-    seen *= pairs / max(pairs - (len(names) - 1), 1)
-    apart = INDEPENDENT_PAIRS * 0.5  # a pair of even games without draws has a variance of ½
-    return (seen + apart) / (expected + apart)
+        both = _chances(np.array([strength + parameters[-2], strength - parameters[-2]]) / 2, float(parameters[-1]))
+        scores = both[:, 0] + both[:, 1] / 2
+        mean, variance = float(scores.sum()), float(np.sum(both[:, 0] + both[:, 1] / 4 - scores**2))
+        played = sum(tally.pairs)
+        pairs += played
+        of_pairs += float(np.array(tally.pairs) @ (points - mean) ** 2)
+        of_meetings += (tally.points - played * mean) ** 2
+        expected += played * variance
+    # Fitting the players makes what they did look closer to its expectation than it is.
+    fitted = len(names) - 1
+    of_pairs *= pairs / max(pairs - fitted, 1)
+    dispersion = _shrunk(of_pairs, expected, INDEPENDENT_PAIRS * 0.5)  # a pair of even games has ½ without draws
+    if len(met) <= fitted:
+        return dispersion, 1.0
+    of_meetings *= len(met) / (len(met) - fitted)
+    return dispersion, max(1.0, _shrunk(of_meetings, expected, INDEPENDENT_MEETINGS * expected / len(met)))
+
+
+def _shrunk(seen: float, expected: float, as_expected: float) -> float:
+    return (seen + as_expected) / (expected + as_expected)
 
 
 def _in_elo(
@@ -247,7 +269,7 @@ def _in_elo(
     covariance: Floats,
     anchor: str,
     anchor_elo: float,
-    dispersion: float,
+    spread: tuple[float, float],
 ) -> Ratings:
     players = len(names)
     draws = math.exp(parameters[-1])
@@ -278,5 +300,6 @@ def _in_elo(
         anchor=anchor,
         white_advantage=(float(elo[-1]), float(errors[-1])),
         draw_share=draws / (2 + draws),
-        dispersion=dispersion,
+        dispersion=spread[0],
+        misfit=spread[1],
     )

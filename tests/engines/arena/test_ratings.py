@@ -68,7 +68,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         for one, other in combinations(STRENGTHS, 2):
             difference, error = ratings.difference(one, other)
             covered.append(abs(difference - scale * (STRENGTHS[one] - STRENGTHS[other])) < 1.96 * error)
-    assert np.mean(covered) == pytest.approx(0.95, abs=0.025)
+    # A little more than 0.95, as the misfit is never taken for less than chance.
+    assert 0.94 < np.mean(covered) < 0.98
 
 
 def test_standard_errors_are_right_when_openings_favour_one_side() -> None:
@@ -84,8 +85,19 @@ def test_standard_errors_are_right_when_openings_favour_one_side() -> None:
     )
     assert dispersion < 0.9
     # One number for all pairs is not exact: those of equals spread less than those of a strong and a weak player.
-    assert spread < said < 1.2 * spread
+    assert spread < said < 1.25 * spread
     assert said / math.sqrt(dispersion) > 1.1 * spread
+
+
+def test_strength_that_is_not_one_number_widens_the_errors(tally: Callable[..., Tally]) -> None:
+    """a beats b, b beats c, c beats a, and d draws with all."""
+    strong = tally(*["22", "22", "21", "20"] * 4)
+    even = tally(*["11", "20"] * 8)
+    wheel = [Meeting("a", "b", strong), Meeting("b", "c", strong), Meeting("c", "a", strong)]
+    ratings = rate_players([*wheel, *(Meeting(name, "d", even) for name in "abc")], anchor="d")
+    assert [ratings[name].elo for name in "abc"] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert ratings.misfit > 2
+    assert rate_players(wheel[:1]).misfit == 1
 
 
 def test_two_players_without_draws_are_elo_s_formula() -> None:
@@ -110,6 +122,7 @@ def test_everybody_scores_what_is_expected_of_them(seed: int, pairs: int, draws:
     nu = 2 * ratings.draw_share / (1 - ratings.draw_share)
     scale = ELO * 2 / (2 + nu)
     expected = dict.fromkeys("abc", 0.0)
+    again = dict.fromkeys("abc", 0.0)
     drawn = 0.0
     for meeting in meetings:
         difference, _ = ratings.difference(meeting.first, meeting.second)
@@ -118,6 +131,15 @@ def test_everybody_scores_what_is_expected_of_them(seed: int, pairs: int, draws:
             expected[meeting.first] += games * (win + draw / 2)
             expected[meeting.second] += games * (loss + draw / 2)
             drawn += games * draw
+        games = meeting.tally.games
+        shares = (
+            ratings.expected_score(meeting.first, meeting.second),
+            ratings.expected_score(meeting.second, meeting.first),
+        )
+        assert sum(shares) == pytest.approx(1)
+        again[meeting.first] += games * shares[0]
+        again[meeting.second] += games * shares[1]
+    assert again == pytest.approx(expected)
     for name, points in expected.items():
         assert ratings[name].points == pytest.approx(points, abs=1e-4)
     assert sum(meeting.tally.draws for meeting in meetings) == pytest.approx(drawn, abs=1e-4)
