@@ -14,8 +14,8 @@ where half of the games of equal players are drawn (ν = 2), the expected score 
 against them, both colours alike, and won, drawn and lost to a third each.  Clean sweeps thereby stay finite.
 
 *Standard errors* come from the Hessian of the log-likelihood, by the delta method, and are multiplied by the square
-roots of two numbers that are estimated from all games.  ``dispersion``: how the points of pairs spread compared with games
-that are independent, below 1 when openings favour one side.  ``misfit``, at least 1: how far the points of whole
+roots of two numbers that are estimated from all games.  ``dispersion``: how the points of pairs spread compared with
+games that are independent, below 1 when openings favour one side.  ``misfit``, at least 1: how far the points of whole
 meetings are from the model compared with chance, because who beats whom is not one number a player.  Ten pairs and ten
 meetings that are as the model says are counted beside the real ones.
 """
