@@ -1,4 +1,4 @@
-"""``conceptmine engine``: networks, evaluation, search, perft, conversion, self-play and UCI from the shell."""
+"""``conceptmine engine``: networks, evaluation, search, perft, conversion, self-play, matches, UCI."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from conceptmine.cli.arena import ladder, match
 from conceptmine.errors import InputError
 from conceptmine.positions import board_of
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from engines.networks import Network, NetworkInfo
 
 engine = typer.Typer(
-    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match, uci.", no_args_is_help=True
+    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match, ladder, uci.",
+    no_args_is_help=True,
 )
+
+engine.command()(match)
+engine.command()(ladder)
 
 Fen = Annotated[str | None, typer.Option(help="position, or start of --moves [default: the start position]")]
 Moves = Annotated[list[str] | None, typer.Option(metavar="UCI ...", help="moves played from there")]
@@ -253,48 +258,6 @@ def selfplay(
     except ValueError as error:
         raise InputError(str(error)) from None
     print(f"{counters.positions:,} positions of {counters.games:,} games in {counters.seconds / 60:.1f} minutes in all")
-
-
-@engine.command()
-def match(
-    first: Annotated[str, typer.Argument(help="Leela network file or shipped agent")],
-    second: Annotated[str, typer.Argument(help="its opponent")],
-    games: Annotated[int, typer.Option(help="games, half with each colour")] = 100,
-    simulations: Annotated[int, typer.Option(help="visits a move")] = 50,
-    seed: Annotated[int, typer.Option(help="of the openings")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Play a match from random openings, each with both colours; the Elo difference with its standard error."""
-    import torch
-
-    from engines import load_agent
-    from engines.arena import play_match
-
-    if games < 2 or games % 2:
-        raise InputError(
-            f"--games is {games}: give an even number from 2 up, so that each opening is played with both colours."
-        )
-    if seed < 0:
-        raise InputError(f"--seed is {seed}: give a whole number from 0 up.")
-    if simulations < 1:
-        raise InputError(f"--simulations is {simulations}: give at least 1.")
-    # Two thread pools that spin on the same cores slow each other down; one thread is fast on small networks anyway.
-    torch.set_num_threads(1)
-    result = play_match(load_agent(first), load_agent(second), games=games, simulations=simulations, seed=seed)
-    answer = {
-        "first": first,
-        "second": second,
-        "wins": result.wins,
-        "draws": result.draws,
-        "losses": result.losses,
-        "score": result.score,
-        "elo": result.elo,
-        "elo_standard_error": result.elo_standard_error,
-    }
-    if as_json:
-        _print_json(answer)
-        return
-    print(f"{first} – {second}: +{result.wins} ={result.draws} −{result.losses}, {result.describe()}")
 
 
 @engine.command()

@@ -1,151 +1,145 @@
-"""Matches between two networks, all games side by side, each opening played with both colours."""
+"""Matches: two players, games side by side, each opening played with both colours."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import chess
-import numpy as np
-from numpy.typing import NDArray
 
-from engines.chess.history import game_rows
-from engines.chess.movegen import MAX_MOVES
-from engines.chess.position import WORDS, make_move
-from engines.networks import Agent
-from engines.search.forest import Forest
-from engines.search.growing import grow
-from engines.search.settings import SearchSettings
-from engines.selfplay.games import UNFINISHED, judge
+from engines.arena.games import Game, PlayedGame
+from engines.arena.openings import choose_openings, shipped_openings
+from engines.arena.players import Player
+from engines.arena.results import Meeting, Tally
+from engines.arena.sprt import Sprt
 
-OPENING_PLIES = 8
-LONGEST_GAME = 240
+__all__ = ["MatchResult", "play_match"]
+
+Report = Callable[[PlayedGame], None]
 
 
 @dataclass(frozen=True)
-class MatchResult:
-    """Games won, drawn and lost by the first player; ``pairs`` holds its points (0 to 2) in each pair of games."""
+class MatchResult(Meeting):
+    """A match, counted from the first player's side.
 
-    wins: int
-    draws: int
-    losses: int
-    pairs: tuple[float, ...]
+    ``games``: those that count, in their order: 2i and 2i + 1 are a pair, in the first of which the first player has
+    White.  ``decision``: what a sequential test accepted, ``"H0"`` or ``"H1"``; None if it did not end, or there was
+    none.
+    """
 
-    @property
-    def score(self) -> float:
-        """Points per game of the first player, in [0, 1]."""
-        return (self.wins + 0.5 * self.draws) / (self.wins + self.draws + self.losses)
+    games: tuple[PlayedGame, ...]
+    decision: str | None = None
 
     @property
-    def elo(self) -> float | None:
-        """Elo difference that the score stands for; None when every game went one way."""
-        return None if self.score in (0.0, 1.0) else 400 * math.log10(self.score / (1 - self.score))
+    def endings(self) -> dict[str, int]:
+        """How many games ended in which way, the most frequent first."""
+        return {str(ending): count for ending, count in Counter(game.ending for game in self.games).most_common()}
 
     @property
-    def elo_standard_error(self) -> float | None:
-        """Its standard error by the delta method, from the spread of pairs: an opening's two games are not independent.
-
-        None where the pairs do not spread, as when all games are drawn: that says nothing about how sure the score is.
-        """
-        if self.elo is None or len(set(self.pairs)) < 2:
-            return None
-        spread = float(np.std(np.array(self.pairs) / 2, ddof=1)) / math.sqrt(len(self.pairs))
-        return 400 / math.log(10) * spread / (self.score * (1 - self.score))
-
-    def describe(self) -> str:
-        """Score and Elo difference in words."""
-        if self.elo is None:
-            return f"score {self.score:.0%}, no finite Elo difference"
-        error = self.elo_standard_error
-        return f"score {self.score:.1%}, Elo {self.elo:+.0f}" + (
-            f" ± {error:.0f} (standard error)" if error is not None else ""
+    def forfeits(self) -> tuple[str, ...]:
+        """A sentence for each game that a player lost because it gave no legal move."""
+        return tuple(
+            f"game {game.number + 1}: {self._loser(game)} forfeits: {game.remark}" for game in self.games if game.remark
         )
 
+    def _loser(self, game: PlayedGame) -> str:
+        return self.first if game.points == 0 else self.second
 
-def play_match(first: Agent, second: Agent, *, games: int, simulations: int, seed: int = 0) -> MatchResult:
-    """Play ``games`` (even) games, half with each colour, from openings of random legal moves.
 
-    Moves are the most visited of a search with ``simulations`` visits (preset ``lc0``, no noise).  A position that
-    stands for the third time, fifty moves without capture or pawn move, and 240 plies end a game in a draw.  Same seed,
-    same match.
+def play_match(
+    first: Player,
+    second: Player,
+    *,
+    games: int,
+    seed: int = 0,
+    openings: Sequence[chess.Board] | None = None,
+    sprt: Sprt | None = None,
+    side_by_side: int = 256,
+    report: Report | None = None,
+) -> MatchResult:
+    """Play ``games`` (even) games, each opening with both colours.
 
-    Raises ``ValueError`` for an odd number of games or fewer than two, and for less than one simulation.
+    ``openings``: positions to choose from by ``seed`` (default: the shipped list).  ``sprt``: ends the match when one
+    of its hypotheses is accepted; pairs are looked at in their order, not in that in which they end, so that short
+    games do not count first and the result does not depend on ``side_by_side``; pairs behind the one that decides are
+    dropped.  ``side_by_side``: most games under way at a time, as far as both players take so many.  ``report`` is
+    called with each game that ends.
+
+    The rules are those of self-play: a position that stands for the third time, fifty moves without capture or pawn
+    move, insufficient material and 240 plies end a game in a draw, without being claimed.  A player that gives no legal
+    move loses.  Same seed and players, same match.
+
+    Raises ``ValueError`` for an odd number of games or fewer than two, and fewer than one side by side; `ArenaError`
+    for too few openings.
     """
     if games < 2 or games % 2:
         raise ValueError(f"games is {games}; it must be even and at least 2")
-    if simulations < 1:
-        raise ValueError(f"simulations is {simulations}; it must be at least 1")
-    generator = np.random.default_rng(seed)
-    openings = [_random_opening(generator) for _ in range(games // 2)]
-    boards = _Boards([board for board in openings for _ in range(2)])
-    first_is_white = np.arange(games) % 2 == 0
-    while len(playing := np.flatnonzero(boards.results == UNFINISHED)):
-        white_to_move = boards.plies[playing] % 2 == 0
-        firsts_turn = white_to_move == first_is_white[playing]
-        for agent, turn in ((first, playing[firsts_turn]), (second, playing[~firsts_turn])):
-            if len(turn):
-                boards.play(turn, _best_moves(agent, boards, turn, simulations))
-    white = boards.results.astype(np.float64)
-    points = (1 + np.where(first_is_white, white, -white)) / 2
-    return MatchResult(
-        wins=int(np.sum(points == 1)),
-        draws=int(np.sum(points == 0.5)),
-        losses=int(np.sum(points == 0)),
-        pairs=tuple((points[0::2] + points[1::2]).tolist()),
-    )
-
-
-class _Boards:
-    """Games in progress as kernel rows, uint64 [games, plies, 8], oldest first; ``results`` as `judge` gives them."""
-
-    def __init__(self, openings: Sequence[chess.Board]) -> None:
-        games = len(openings)
-        self.rows = np.zeros((games, LONGEST_GAME + 1, WORDS), dtype=np.uint64)
-        self.plies = np.array([len(board.move_stack) for board in openings], dtype=np.int64)
-        self.results = np.full(games, UNFINISHED, dtype=np.int8)
-        self._repeated = np.zeros((games, LONGEST_GAME + 1), dtype=np.uint8)
-        self._scratch = np.zeros(MAX_MOVES, dtype=np.uint64)
-        for game, board in enumerate(openings):
-            rows = game_rows(board)
-            self.rows[game, : len(rows)] = rows
-
-    def history(self, game: int) -> NDArray[np.uint64]:
-        """The game so far, the position to move in last."""
-        return self.rows[game, : self.plies[game] + 1]
-
-    def play(self, games: NDArray[np.int64], moves: NDArray[np.uint64]) -> None:
-        """Play one move in each of the given games and judge them."""
-        for game, move in zip(games, moves, strict=True):
-            ply = self.plies[game]
-            make_move(self.rows[game], ply, self.rows[game], ply + 1, move)
-            self.plies[game] = ply + 1
-            self.results[game] = judge(self.rows[game], self._repeated[game], ply + 1, LONGEST_GAME, 0, self._scratch)
-
-
-def _best_moves(agent: Agent, boards: _Boards, games: NDArray[np.int64], simulations: int) -> NDArray[np.uint64]:
-    """The most visited move of each game's search (ties: the higher value), as kernel moves."""
-    forest = Forest.allocate(len(games), simulations + 2, LONGEST_GAME + 1)
-    for tree, game in enumerate(games):
-        forest.plant(tree, boards.history(int(game)), simulations, seed=0)
-    grow(forest, agent, SearchSettings(), np.arange(len(games)))
-    moves = np.empty(len(games), dtype=np.uint64)
-    for tree in range(len(games)):
-        root = forest.nodes[tree, 0]
-        edges = slice(root["first_edge"], root["first_edge"] + root["edges"])
-        choices, trials = forest.choices[tree, edges], forest.trials[tree, edges]
-        value = trials["total"] / np.maximum(trials["visits"], 1)
-        moves[tree] = choices["move"][np.lexsort((-choices["prior"], -value, -trials["visits"]))[0]]
-    return moves
-
-
-def _random_opening(generator: np.random.Generator) -> chess.Board:
-    while True:
-        board = chess.Board()
-        for _ in range(OPENING_PLIES):
-            moves = list(board.legal_moves)
-            if not moves:
+    if side_by_side < 1:
+        raise ValueError(f"side_by_side is {side_by_side}; it must be at least 1")
+    chosen = choose_openings(shipped_openings() if openings is None else openings, games // 2, seed)
+    most = min(side_by_side, first.games_at_once, second.games_at_once)
+    pairs = _Pairs(sprt)
+    with closing(_finished_games(first, second, chosen, most)) as finished:
+        for game in finished:
+            if report is not None:
+                report(game)
+            pairs.add(game)
+            if pairs.decision is not None:
                 break
-            board.push(moves[int(generator.integers(len(moves)))])
-        if not board.is_game_over():
-            return board
+    return MatchResult(first.name, second.name, pairs.tally, tuple(pairs.games), pairs.decision)
+
+
+class _Pairs:
+    """Finished pairs of games in their order, and what a sequential test says of them."""
+
+    def __init__(self, sprt: Sprt | None) -> None:
+        self.games: list[PlayedGame] = []
+        self.tally = Tally.of(())
+        self.decision: str | None = None
+        self._sprt = sprt
+        self._ahead: dict[int, PlayedGame] = {}
+
+    def add(self, game: PlayedGame) -> None:
+        self._ahead[game.number] = game
+        while self.decision is None:
+            pair = [self._ahead.get(len(self.games) + i) for i in range(2)]
+            if pair[0] is None or pair[1] is None:
+                return
+            self.games += [pair[0], pair[1]]
+            self.tally += Tally.of([(pair[0].points, pair[1].points)])
+            if self._sprt is not None:
+                self.decision = self._sprt.decision(self.tally.pairs)
+
+
+def _finished_games(
+    first: Player, second: Player, openings: Sequence[chess.Board], side_by_side: int
+) -> Generator[PlayedGame, None, None]:
+    """Every game as it ends; new ones begin in the place of those that ended."""
+    coming = iter(range(2 * len(openings)))
+    playing: list[Game] = []
+    try:
+        while True:
+            while len(playing) < side_by_side and (number := next(coming, None)) is not None:
+                playing.append(Game(number, openings[number // 2]))
+            if not playing:
+                return
+            turns: tuple[list[Game], list[Game]] = ([], [])
+            for game in playing:
+                turns[game.board.turn != (chess.WHITE if _first_is_white(game) else chess.BLACK)].append(game)
+            for player, turn in zip((first, second), turns, strict=True):
+                if turn:
+                    for game, answer in zip(turn, player.choose(turn), strict=True):
+                        game.play(answer)
+            over = [game for game in playing if game.result is not None]
+            playing = [game for game in playing if game.result is None]
+            for game in over:
+                yield PlayedGame.of(game, _first_is_white(game))
+    finally:
+        for game in playing:
+            game.abandoned = True
+
+
+def _first_is_white(game: Game) -> bool:
+    return game.number % 2 == 0

@@ -14,7 +14,7 @@ import safetensors
 import torch
 
 import engines
-from engines.arena import play_match
+from engines.arena import NetworkPlayer, play_match
 from engines.networks import Network, load_agent, read_network, write_network
 from engines.networks.onnx_export import onnx_model
 from engines.search import load_trees
@@ -198,11 +198,55 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
     other = tiny_networks["student"]
     words = ["--games", "2", "--simulations", "2", "--seed", "3", "--json"]
     answer = _json(command("engine", "match", agent.path, other, *words))
-    played = play_match(agent, load_agent(other), games=2, simulations=2, seed=3)
-    assert (answer["wins"], answer["draws"], answer["losses"]) == (played.wins, played.draws, played.losses)
-    assert answer["score"] == played.score
-    assert answer["elo"] == played.elo
-    assert answer["wins"] + answer["draws"] + answer["losses"] == 2
+    tally = play_match(NetworkPlayer(agent, 2), NetworkPlayer(load_agent(other), 2), games=2, seed=3).tally
+    assert (answer["first"], answer["second"]) == (str(agent.path), str(other))
+    assert (answer["wins"], answer["draws"], answer["losses"]) == (tally.wins, tally.draws, tally.losses)
+    assert answer["score"] == tally.score
+    assert answer["elo"] == tally.elo
+    assert answer["elo_standard_error"] == tally.elo_standard_error
+    assert answer["wins"] + answer["draws"] + answer["losses"] == sum(answer["endings"].values()) == 2
+
+
+def test_a_match_until_it_is_clear(command: Callable[..., Any], tmp_path: Path) -> None:
+    words = ["--games", "60", "--sprt", "0,300", "--pgn", tmp_path / "games.pgn"]
+    answer = _json(command("engine", "match", "material", "random?seed=4", *words, "--json"))
+    assert answer["sprt"]["accepted"] == "H1"
+    assert answer["sprt"]["log_likelihood_ratio"] >= answer["sprt"]["bounds"][1]
+    played = answer["wins"] + answer["draws"] + answer["losses"]
+    assert 4 <= played < 60
+    text = (tmp_path / "games.pgn").read_text(encoding="utf-8")
+    assert text.count('[White "material"]') >= played / 2
+    outcome = command("engine", "match", "material", "random?seed=4", *words)
+    assert outcome.code == 0
+    assert f"SPRT +0 against +300 Elo: +300 accepted after {played} games" in outcome.out
+    assert [path.name for path in tmp_path.iterdir()] == ["games.pgn"]
+
+
+def test_a_book_of_one_s_own(command: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "book").write_text("6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1\n", encoding="utf-8")
+    answer = _json(
+        command("engine", "match", "material", "material", "--games", "2", "--openings", tmp_path / "book", "--json")
+    )
+    assert answer["endings"] == {"checkmate": 2}
+    assert (answer["white"], answer["black"], answer["pairs"]) == ([1, 0, 0], [0, 0, 1], [0, 0, 1, 0, 0])
+
+
+def test_ladder(command: Callable[..., Any], tiny_networks: Mapping[str, Path], tmp_path: Path) -> None:
+    networks = [tiny_networks["agent"], tiny_networks["student"]]
+    words = ["--games", "2", "--simulations", "1", "--out", tmp_path / "new" / "ladder"]
+    answer = _json(command("engine", "ladder", *networks, *words, "--json"))
+    assert {player["kind"] for player in answer["players"]} == {"checkpoint", "opponent"}
+    assert [player["name"] for player in answer["players"]][2:] == ["random", "material"]
+    assert all(player["elo_standard_error"] > 0 for player in answer["players"] if player["name"] != answer["anchor"])
+    assert len(answer["matches"]) == 6
+    outcome = command("engine", "ladder", *networks, *words)
+    assert outcome.code == 0
+    assert "Elo above random" in outcome.out
+    assert sorted(path.name for path in (tmp_path / "new" / "ladder").iterdir()) == [
+        "ladder.csv",
+        "ladder.json",
+        "ladder.png",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,6 +273,20 @@ def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks:
         (["convert", "NET", "copy.pb.gz", "--encoding", "int4"], "int4"),
         (["match", "NET", "NET", "--games", "3"], "--games is 3"),
         (["match", "NET", "NET", "--games", "2", "--simulations", "0"], "--simulations is 0"),
+        (["match", "NET", "NET", "--games", "2", "--seed", "-1"], "--seed is -1"),
+        (["match", "NET", "nowhere"], "There is no network file nowhere"),
+        (["match", "NET", "uci:nowhere/stockfish?nodes=1"], "There is no engine nowhere/stockfish"),
+        (["match", "NET", "random?level=1"], "has no setting 'level'"),
+        (["match", "random", "material", "--games", "5000"], "There are 2,000 openings"),
+        (["match", "random", "material", "--sprt", "5"], "--sprt is '5'"),
+        (["match", "random", "material", "--sprt", "5,0"], "--sprt 5,0 is no test: the hypotheses are"),
+        (["match", "random", "material", "--sprt", "0,5", "--alpha", "2"], "alpha is 2"),
+        (["match", "random", "material", "--pgn", "nowhere/games.pgn"], "There is no folder nowhere"),
+        (["match", "random", "material", "--pgn", "."], "is a folder"),
+        (["match", "random", "material", "--openings", "nowhere"], "The openings file nowhere cannot be read"),
+        (["ladder", "nowhere", "--out", "out"], "There is no file or folder nowhere"),
+        (["ladder", ".", "--out", "out"], "There is no network"),
+        (["ladder", "NET", "--out", "out"], "at least two networks"),
         (["selfplay", "nowhere.toml", "--minutes", "1", "--state", "state"], "nowhere.toml"),
     ],
 )
