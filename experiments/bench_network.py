@@ -232,6 +232,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
     parser.add_argument("--out", type=Path, help="a folder for bench_network.json and bench_network.md")
     arguments = parser.parse_args()
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.rounds < 1:
         parser.error(f"--rounds is {arguments.rounds}: give at least 1")
     torch.set_num_threads(1)
