@@ -78,9 +78,9 @@ class Agent:
             `engines.chess.encoding.pack_boards`.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
         dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``; the last two round only what `engines.networks.precision`
-            says. On 10,000 positions and eight networks they keep the best move in at least 99.6 % and change
-            probabilities by up to 0.022 (float16: 0.008). They are for GPUs: on a CPU only float32 is compiled, which
-            is two to six times as fast.
+            says. On 10,000 positions they keep the best move in at least 99.6 %; probabilities change by up to 0.008 in
+            float16 (eight networks) and 0.022 in bfloat16 (the five of them that it rounds). They are for GPUs: on a
+            CPU only float32 is compiled, which is two to six times as fast.
         path: the file it came from.
         info: what that file says of itself.
         sha256: hexadecimal SHA-256 of that file; worked out from the weights if not given.
@@ -273,9 +273,9 @@ def load_agent(
         value_head: which value head of a file with several; None for the usual one.
         device: a torch device, such as ``"cpu"`` or ``"cuda"``.
         dtype: ``"float32"``, ``"float16"`` or ``"bfloat16"``; the last two round only what `engines.networks.precision`
-            says. On 10,000 positions and eight networks they keep the best move in at least 99.6 % and change
-            probabilities by up to 0.022 (float16: 0.008). They are for GPUs: on a CPU only float32 is compiled, which
-            is two to six times as fast.
+            says. On 10,000 positions they keep the best move in at least 99.6 %; probabilities change by up to 0.008 in
+            float16 (eight networks) and 0.022 in bfloat16 (the five of them that it rounds). They are for GPUs: on a
+            CPU only float32 is compiled, which is two to six times as fast.
 
     Returns:
         The agent, named after the file without its suffix.
