@@ -13,8 +13,8 @@ networks of 64 channels and fewer, until the best move stayed the same in 99.5 %
   them in one of the two networks looked at,
 - and all of a network of fewer than 64 channels, where sums are short and rounding does not average out.
 
-Rounding everything to bfloat16 changes the best move in 1.5 to 3.3 % of positions (four networks). What stays in float32 beside 16 bits
-may be multiplied as TF32 on a GPU, which has the 11 bits of float16.
+Rounding everything to bfloat16 changes the best move in 1.5 to 3.3 % of positions (four networks). What stays in
+float32 beside 16 bits may be multiplied as TF32 on a GPU, which has the 11 bits of float16.
 """
 
 from __future__ import annotations
