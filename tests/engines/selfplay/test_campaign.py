@@ -155,6 +155,9 @@ def test_the_shipped_campaign_is_valid() -> None:
     shipped = read_campaign(SHIPPED)
     assert shipped.checkpoints[0] == 0
     assert shipped.network == NetworkSize(filters=32, blocks=4, se_channels=8)
+    sequel = read_campaign(SHIPPED.with_name("small-to-mate.toml"))
+    assert (sequel.name, sequel.network) == (shipped.name, shipped.network), "it goes on with the same state"
+    assert sequel.decisive_lead == 0 < shipped.decisive_lead
 
 
 @pytest.mark.parametrize(
