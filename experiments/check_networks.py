@@ -72,11 +72,11 @@ def judge(content: bytes) -> Outcome:
         text = str(error)
         good = text.startswith(f"{NAME} ") and text.endswith(".") and text.isprintable() and len(text) < 400
         return Outcome(REFUSED if good else FAILED, text)
-    except Exception:
+    except Exception:  # whatever it is, it fails the check
         return Outcome(FAILED, traceback.format_exc())
     try:
         return Outcome(LOADED) if (wrong := what_is_wrong(network)) is None else Outcome(FAILED, wrong)
-    except Exception:
+    except Exception:  # whatever it is, it fails the check
         return Outcome(FAILED, traceback.format_exc())
 
 

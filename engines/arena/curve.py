@@ -9,7 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from engines.arena.ladder import Ladder, write_text
+from engines.arena.ladder import Ladder
+from engines.networks.whole_files import write_whole
 
 __all__ = ["draw_curve", "write_ladder"]
 
@@ -19,16 +20,14 @@ CURVE, FIXED, BAND = "#1f6f8b", ("#d1495b", "#6c757d", "#edae49", "#66a182", "#8
 def write_ladder(ladder: Ladder, folder: Path) -> list[Path]:
     """Write ``ladder.json``, ``ladder.csv`` and ``ladder.png``; the files."""
     paths = [folder / f"ladder.{suffix}" for suffix in ("json", "csv", "png")]
-    write_text(paths[0], json.dumps(ladder.as_json(), indent=1) + "\n")
+    write_whole(paths[0], (json.dumps(ladder.as_json(), indent=1) + "\n").encode())
     table = io.StringIO()
     rows = ladder.rows()
     writer = csv.DictWriter(table, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(paths[1], table.getvalue())
-    beside = paths[2].with_name("ladder.png.part")
-    beside.write_bytes(draw_curve(ladder))
-    beside.replace(paths[2])
+    write_whole(paths[1], table.getvalue().encode())
+    write_whole(paths[2], draw_curve(ladder))
     return paths
 
 

@@ -21,6 +21,7 @@ from engines.arena.players import NetworkPlayer, Player
 from engines.arena.ratings import Ratings, rate_players
 from engines.arena.results import Meeting, Tally
 from engines.networks import Agent, load_agent
+from engines.networks.whole_files import write_whole
 
 __all__ = ["Ladder", "Rung", "find_rungs", "play_ladder", "schedule"]
 
@@ -180,7 +181,7 @@ def play_ladder(
             match = _as_row(play_match(players[first], players[second], games=games, seed=own), key[2:])
             known.append(match)
             if record is not None:
-                write_text(record, json.dumps({"settings": settings, "matches": known}, indent=1) + "\n")
+                write_whole(record, (json.dumps({"settings": settings, "matches": known}, indent=1) + "\n").encode())
         matches.append(match)
     ratings = rate_players([_meeting(match) for match in matches], anchor=anchor)
     return Ladder(
@@ -190,13 +191,6 @@ def play_ladder(
         matches=tuple(matches),
         ratings=ratings,
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 def _identity(player: Player) -> str:

@@ -24,7 +24,7 @@ from engines.networks.config import USUAL_HEADS, NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.container import is_compressed
 from engines.networks.leela.info import NetworkInfo
-from engines.networks.leela.reading import read_network
+from engines.networks.leela.reading import parse_network, read_content
 from engines.networks.precision import DTYPES, prepared
 from engines.networks.torch_network import TorchNetwork
 
@@ -284,7 +284,7 @@ def load_agent(
         NetworkFormatError: no such file or name, or a file that is damaged, not supported or without the head.
         ValueError: an unknown history fill, type or device.
     """
-    network, info, path = read_agent(path_or_name, policy_head=policy_head, value_head=value_head)
+    network, info, path, sha256 = _read(path_or_name, policy_head, value_head)
     return Agent(
         network,
         path.name.removesuffix(_SUFFIX).removesuffix(CHECKPOINT_SUFFIX),
@@ -293,7 +293,7 @@ def load_agent(
         dtype=dtype,
         path=path,
         info=info,
-        sha256=_sha256_of(path),
+        sha256=sha256,
     )
 
 
@@ -313,17 +313,31 @@ def read_agent(
     Raises:
         NetworkFormatError: as for `load_agent`.
     """
-    path = _find(path_or_name)
-    network, info = read_checkpoint(path) if _is_checkpoint(path) else read_network(path)
-    try:
-        return network.with_heads(policy_head, value_head), info, path
-    except ValueError as error:
-        raise NetworkFormatError(f"{path}: {error}") from None
+    return _read(path_or_name, policy_head, value_head)[:3]
 
 
 def shipped_agents() -> tuple[str, ...]:
     """Give the names of the agents that come with the package, sorted."""
     return tuple(sorted(path.name.removesuffix(_SUFFIX) for path in _CHECKPOINTS.glob(f"*{_SUFFIX}")))
+
+
+def _read(
+    path_or_name: str | Path, policy_head: str | None, value_head: str | None
+) -> tuple[Network, NetworkInfo, Path, str]:
+    """The network with the heads asked for, what its file says of it, the file, and its SHA-256."""
+    path = _find(path_or_name)
+    if _is_checkpoint(path):
+        network, info = read_checkpoint(path)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        content = read_content(path)
+        network, info = parse_network(content, str(path))
+        sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        return network.with_heads(policy_head, value_head), info, path, sha256
+    except ValueError as error:
+        raise NetworkFormatError(f"{path}: {error}") from None
 
 
 def _body(config: NetworkConfig) -> str:
@@ -359,11 +373,6 @@ def _is_checkpoint(path: Path) -> bool:
             f"{path} is an ONNX model; those are only written, so give the file that it was made from."
         )
     return start[8:] == b"{" or (path.name.endswith(CHECKPOINT_SUFFIX) and not is_compressed(start))
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _legal_moves(board: chess.Board, index: int) -> list[chess.Move]:

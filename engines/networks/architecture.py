@@ -114,11 +114,6 @@ class Network(HeadModules):
             self._initialise(seed)
 
     @property
-    def batch_norm(self) -> bool:
-        """Whether any convolution has batch normalisation."""
-        return any(module.norm is not None for module in self.modules() if isinstance(module, Convolution))
-
-    @property
     def residual_blocks(self) -> list[ResidualBlock]:
         """The blocks of the tower in forward order."""
         blocks = 0 if self.config.tower is None else self.config.tower.blocks
@@ -238,7 +233,7 @@ class Network(HeadModules):
             policy_name=policies[0][0], policy=policies[0][1], other_policies=policies[1:],
             value_name=values[0][0], value=values[0][1], other_values=values[1:],
         )  # fmt: skip
-        other = Network(chosen, self.batch_norm, seed=None)
+        other = Network(chosen, seed=None)
         for name, child in self.named_children():
             if not name.startswith(("policy", "value", "other_")):
                 other.add_module(name, child)
@@ -266,7 +261,7 @@ class Network(HeadModules):
         if shared:
             config = replace(config, policy=replace(cast(AttentionPolicy, config.policy), own_embedding=True))
         config = replace(config, policy_name=USUAL_HEADS[0], value_name=USUAL_HEADS[1])
-        alone = Network(config, self.batch_norm, seed=None)
+        alone = Network(config, seed=None)
         for name, child in self.named_children():
             if not name.startswith(("other_", "shared_")):
                 alone.add_module(name, child)

@@ -168,9 +168,11 @@ def test_every_layer_is_the_torch_modules_with_attention(
 def check_layers(network: Network, positions: Positions) -> None:
     """Hold all layers and outputs of the compiled network against the module's.
 
-    Random shapes include ill-conditioned ones (layer norms of numbers that hardly differ), in which the module itself
-    is far from what it gives in float64; the compiled network may be a few times as far.
+    Random shapes with attention include ill-conditioned ones (layer norms of numbers that hardly differ), in which the
+    module itself is far from what it gives in float64. Those are held against float64: the compiled network may be ten
+    times as far from it as the module is.
     """
+    attention = network.config.attention is not None or isinstance(network.config.policy, AttentionPolicy)
     some = positions[0][:5], positions[1][:5]
     compiled = CompiledNetwork(network)
     with torch.inference_mode():
@@ -180,9 +182,12 @@ def check_layers(network: Network, positions: Positions) -> None:
     assert list(taken) == list(layers)
     for name, expected in layers.items():
         assert taken[name].shape == expected.shape
-        own = float((expected - exact[name]).abs().max())
-        allowed = TOLERANCE * max(1, float(expected.abs().max())) + 10 * own
-        assert np.abs(taken[name] - exact[name].numpy()).max() <= allowed, name
+        allowed = TOLERANCE * max(1, float(expected.abs().max()))
+        if attention:
+            allowed += 10 * float((expected - exact[name]).abs().max())
+            assert np.abs(taken[name] - exact[name].numpy()).max() <= allowed, name
+        else:
+            assert np.abs(taken[name] - expected.numpy()).max() <= allowed, name
     outputs, finite = compiled.evaluate(*some)
     assert finite
     assert (outputs.logits == taken["policy"]).all()

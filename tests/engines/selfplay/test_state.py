@@ -35,13 +35,14 @@ def test_the_games_of_the_shipped_state_are_games_of_this_kernel(learner: Learne
     start = position_of(chess.Board())
     moves = np.zeros(MAX_MOVES, dtype=np.uint64)
     after = np.zeros((MAX_MOVES, WORDS), dtype=np.uint64)
-    castling = checked = 0
+    castling = could_castle = checked = 0
     for part in saved.tail:
-        for index in range(min(3_000, len(part.rows) - 1)):
+        for index in range(len(part.rows) - 1):
             found = legal_moves(part.rows[index], moves, 0)
             kind_of = {int(policy_slot(move)): int(move) >> 12 for move in moves[:found]}
             weighed = {int(s) for s, p in zip(part.slots[index], part.policy[index], strict=True) if p > 0}
             assert weighed <= set(kind_of)
+            could_castle += any(kind in (CASTLE_SHORT, CASTLE_LONG) for kind in kind_of.values())
             castling += any(kind_of[slot] in (CASTLE_SHORT, CASTLE_LONG) for slot in weighed)
             if part.first[index] == index:
                 assert (part.rows[index] == start).all()
@@ -51,8 +52,9 @@ def test_the_games_of_the_shipped_state_are_games_of_this_kernel(learner: Learne
                 played = np.flatnonzero((after[:found] == part.rows[index + 1]).all(axis=1))
                 assert len(played) == 1
                 checked += 1
-    assert checked > 5_000
-    assert castling > 0  # weighed by the policies, if seldom in games that last
+    assert checked > 20_000
+    assert could_castle > 300
+    assert castling > 50  # weighed by the policies; in games of 190 plies few positions are of the opening
 
 
 def test_castling_in_games_that_an_earlier_version_left_unfinished(learner: Learner, tmp_path: Path) -> None:
