@@ -53,6 +53,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "service": frozenset({"conceptmine.service"}),
     "ray": frozenset({"engines.selfplay", "conceptmine.pipeline"}),
     "onnx": frozenset({"engines.networks"}),
+    "tensorboard": frozenset({"engines.selfplay"}),
 }
 
 

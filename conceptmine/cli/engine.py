@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engines.networks import Network, NetworkInfo
 
 engine = typer.Typer(
-    help="Networks and search: info, evaluate, search, perft, convert, selfplay, match, ladder, uci.",
+    help="Networks and search: info, evaluate, search, perft, convert, selfplay, plot, match, ladder, uci.",
     no_args_is_help=True,
 )
 
@@ -258,6 +258,32 @@ def selfplay(
     except ValueError as error:
         raise InputError(str(error)) from None
     print(f"{counters.positions:,} positions of {counters.games:,} games in {counters.seconds / 60:.1f} minutes in all")
+
+
+@engine.command()
+def plot(
+    state: Annotated[Path, typer.Argument(help="folder of a campaign")],
+    ladder: Annotated[Path | None, typer.Option(help="folder of a ladder of its checkpoints, to show Elo")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write [default: metrics.png in the campaign's]")] = None,
+) -> None:
+    """Draw what a campaign measured: losses, games, speed and strength over the positions played."""
+    from engines.networks.whole_files import write_whole
+    from engines.selfplay.metrics import METRICS_FILE, read_metrics
+    from engines.selfplay.plot import LADDER_FILE, draw_metrics, read_strengths
+
+    target = state / "metrics.png" if out is None else out
+    if target.suffix != ".png":
+        raise InputError(f"{target} does not end in .png: choose such a name.")
+    try:
+        strengths = None if ladder is None else read_strengths(ladder / LADDER_FILE)
+        picture = draw_metrics(read_metrics(state / METRICS_FILE), strengths)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        write_whole(target, picture)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}.") from None
+    print(target)
 
 
 @engine.command()
