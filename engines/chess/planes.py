@@ -7,7 +7,6 @@ number of plies older are turned and their sides exchanged.  ``encoding`` is the
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from engines.chess.input_formats import (
     ROOK_SQUARES,
     encoding_of,
 )
+from engines.chess.names import A1, A8, H1, H8
 from engines.chess.position import (
     DIAGONALS,
     KEY,
@@ -34,7 +34,7 @@ from engines.chess.position import (
     STATE,
     black_to_move,
     halfmove_clock,
-    position_of,
+    start_position,
 )
 from engines.chess.turning import turn_planes
 from engines.compiled import inlined, kernel
@@ -45,8 +45,8 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = np.uint64(0)
 _AUXILIARY = 104
 _TURNED = 109
-_A1, _H1, _A8, _H8 = (np.uint64(1 << square) for square in (chess.A1, chess.H1, chess.A8, chess.H8))
-_START = position_of(chess.Board())
+_A1, _H1, _A8, _H8 = (np.uint64(1 << square) for square in (A1, H1, A8, H8))
+_START = start_position()
 
 
 @inlined

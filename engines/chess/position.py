@@ -62,6 +62,7 @@ from engines.chess.castling import (
     rights_of_rooks,
     rook_distance,
 )
+from engines.chess.names import rank_set, square_set
 from engines.compiled import kernel
 
 WORDS = 8
@@ -222,6 +223,26 @@ def insufficient_material(row):
         return count(knights | bishops) == U1
     dark = np.uint64(0xAA55AA55AA55AA55)
     return (bishops & dark) == U0 or (bishops & ~dark) == U0
+
+
+def start_position() -> NDArray[np.uint64]:
+    """The eight words (``uint64 [8]``, a new array) of the position that games of standard chess start from."""
+    all_rights = 0b1111
+    key = CASTLING_KEYS[all_rights]
+    for file, piece in enumerate((_ROOK, _KNIGHT, _BISHOP, _QUEEN, _KING, _BISHOP, _KNIGHT, _ROOK)):
+        for color, rank, pawn_rank in ((0, 0, 1), (1, 7, 6)):
+            key ^= PIECE_KEYS[color, piece, 8 * rank + file] ^ PIECE_KEYS[color, _PAWN, 8 * pawn_rank + file]
+    words = {
+        OWN: rank_set("12"),
+        PAWNS: rank_set("27"),
+        KNIGHTS: square_set("b1 g1 b8 g8"),
+        DIAGONALS: square_set("c1 d1 f1 c8 d8 f8"),
+        ORTHOGONALS: square_set("a1 d1 h1 a8 d8 h8"),
+        KINGS: square_set("e1 e8"),
+        STATE: all_rights << 6,
+        KEY: key,
+    }
+    return np.array([words[word] for word in range(WORDS)], dtype=np.uint64)
 
 
 # What the move generator takes for granted; python-chess lets a FEN say otherwise.

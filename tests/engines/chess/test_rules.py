@@ -20,6 +20,7 @@ from engines.chess.position import (
     halfmove_clock,
     insufficient_material,
     position_of,
+    start_position,
 )
 from experiments.check_rules import check_games, check_position, kernel_moves
 
@@ -115,6 +116,14 @@ def test_positions_that_differ_only_in_the_rook_that_may_castle_have_different_k
 def test_a_position_of_standard_chess_is_one_row_on_both_kinds_of_board() -> None:
     for fen in (chess.STARTING_FEN, "r3k2r/8/8/8/8/8/8/R3K2R b Kq - 3 20"):
         assert (position_of(chess.Board(fen)) == position_of(chess.Board(fen, chess960=True))).all()
+
+
+def test_the_start_position_needs_no_board() -> None:
+    row = start_position()
+    assert row.dtype == np.uint64
+    assert (row == position_of(chess.Board())).all()
+    row[:] = 0
+    assert (start_position() == position_of(chess.Board())).all(), "each call makes a new array"
 
 
 def test_castling_is_spelt_as_the_board_spells_it() -> None:
