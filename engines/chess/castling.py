@@ -8,21 +8,22 @@ g- and the f-file (short) or to the c- and the d-file (long), wherever they come
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.bits import U0, U1, U2, U3, U4, U6, U7, U8, U15
+from engines.chess.names import A1, A8, C1, D1, F1, G1, H1, H8
 from engines.compiled import kernel
+from engines.python_chess import chess
 
 SHORT, LONG = U0, U1
-KING_TARGETS = np.array([chess.G1, chess.C1], dtype=np.uint64)
-ROOK_TARGETS = np.array([chess.F1, chess.D1], dtype=np.uint64)
+KING_TARGETS = np.array([G1, C1], dtype=np.uint64)
+ROOK_TARGETS = np.array([F1, D1], dtype=np.uint64)
 RIGHTS_OF_CORNERS = np.zeros(64, dtype=np.uint64)  # by square: the right (as a bit) whose rook starts there
-RIGHTS_OF_CORNERS[[chess.H1, chess.A1, chess.H8, chess.A8]] = (1, 2, 4, 8)
+RIGHTS_OF_CORNERS[[H1, A1, H8, A8]] = (1, 2, 4, 8)
 
 _TWELVE_BITS = np.uint64(0xFFF)
-_A1, _H1, _A8, _H8 = (np.uint64(1 << square) for square in (chess.A1, chess.H1, chess.A8, chess.H8))
+_A1, _H1, _A8, _H8 = (np.uint64(1 << square) for square in (A1, H1, A8, H8))
 
 
 def _way(start: int, end: int) -> int:

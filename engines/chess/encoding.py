@@ -30,7 +30,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,8 +45,10 @@ from engines.chess.input_formats import (
     ROOK_SQUARES,
     encoding_of,
 )
+from engines.chess.names import rank_set, square_set
 from engines.chess.transforms import transform_of, turned_masks
 from engines.compiled import kernel
+from engines.python_chess import chess
 
 __all__ = [
     "CLASSICAL_112",
@@ -106,15 +107,15 @@ class _Ply(NamedTuple):
 
 
 _STANDARD_START: Final = _Snapshot(
-    pawns=chess.BB_RANK_2 | chess.BB_RANK_7,
-    knights=chess.BB_B1 | chess.BB_G1 | chess.BB_B8 | chess.BB_G8,
-    bishops=chess.BB_C1 | chess.BB_F1 | chess.BB_C8 | chess.BB_F8,
-    rooks=chess.BB_CORNERS,
-    queens=chess.BB_D1 | chess.BB_D8,
-    kings=chess.BB_E1 | chess.BB_E8,
-    white=chess.BB_RANK_1 | chess.BB_RANK_2,
-    black=chess.BB_RANK_7 | chess.BB_RANK_8,
-    castling=chess.BB_CORNERS,
+    pawns=rank_set("27"),
+    knights=square_set("b1 g1 b8 g8"),
+    bishops=square_set("c1 f1 c8 f8"),
+    rooks=square_set("a1 h1 a8 h8"),
+    queens=square_set("d1 d8"),
+    kings=square_set("e1 e8"),
+    white=rank_set("12"),
+    black=rank_set("78"),
+    castling=square_set("a1 h1 a8 h8"),
     ep_square=None,
 )
 

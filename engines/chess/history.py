@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.movegen import MAX_MOVES, legal_moves
+from engines.chess.names import C1, G1
 from engines.chess.position import (
     CASTLE_LONG,
     CASTLE_SHORT,
@@ -18,8 +18,9 @@ from engines.chess.position import (
     position_of,
 )
 from engines.compiled import kernel
+from engines.python_chess import chess
 
-_G1, _C1 = np.int64(chess.G1), np.int64(chess.C1)
+_G1, _C1 = np.int64(G1), np.int64(C1)
 
 
 @kernel

@@ -9,35 +9,58 @@ serves every piece that can make the step.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.chess.names import BISHOP, KNIGHT, PIECE_LETTERS, QUEEN, ROOK, SQUARE_NAMES
 from engines.chess.position import PROMOTE_BISHOP, PROMOTE_QUEEN
 from engines.compiled import kernel
+from engines.python_chess import chess
 
-__all__ = ["FROM_TO_INDEX", "POLICY_MOVES", "POLICY_SIZE", "PROMOTION_INDEX", "policy_index", "policy_slot"]
+__all__ = [
+    "FROM_TO_INDEX",
+    "LISTED_MOVES",
+    "POLICY_MOVES",
+    "POLICY_SIZE",
+    "PROMOTION_INDEX",
+    "PolicyMove",
+    "policy_index",
+    "policy_slot",
+]
 
 POLICY_SIZE: Final = 1858
 """Length of a policy vector."""
 
-_LISTED_PROMOTIONS: Final = (chess.QUEEN, chess.ROOK, chess.BISHOP)
+_LISTED_PROMOTIONS: Final = (QUEEN, ROOK, BISHOP)
+
+
+class PolicyMove(NamedTuple):
+    """A move of the list. Squares and the piece to promote to have the numbers of `names`."""
+
+    origin: int
+    target: int
+    promotion: int | None
+
+    def uci(self) -> str:
+        """The move as UCI writes it."""
+        promotion = "" if self.promotion is None else PIECE_LETTERS[self.promotion]
+        return SQUARE_NAMES[self.origin] + SQUARE_NAMES[self.target] + promotion
 
 
 def _connected(origin: int, target: int) -> bool:
     """Whether a queen or a knight on an empty board goes from `origin` to `target` in one move."""
-    files = abs(chess.square_file(origin) - chess.square_file(target))
-    ranks = abs(chess.square_rank(origin) - chess.square_rank(target))
+    files = abs(origin % 8 - target % 8)
+    ranks = abs(origin // 8 - target // 8)
     queen = files == 0 or ranks == 0 or files == ranks
     return origin != target and (queen or {files, ranks} == {1, 2})
 
 
-def _listed_moves() -> tuple[chess.Move, ...]:
-    plain = [chess.Move(a, b) for a in chess.SQUARES for b in chess.SQUARES if _connected(a, b)]
+def _listed_moves() -> tuple[PolicyMove, ...]:
+    plain = [PolicyMove(a, b, None) for a in range(64) for b in range(64) if _connected(a, b)]
     promotions = [
-        chess.Move(chess.square(origin_file, 6), chess.square(target_file, 7), promotion=piece)
+        PolicyMove(8 * 6 + origin_file, 8 * 7 + target_file, piece)
         for origin_file in range(8)
         for target_file in range(max(origin_file - 1, 0), min(origin_file + 2, 8))
         for piece in _LISTED_PROMOTIONS
@@ -45,26 +68,26 @@ def _listed_moves() -> tuple[chess.Move, ...]:
     return (*plain, *promotions)
 
 
-def _lookup_tables(moves: tuple[chess.Move, ...]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def _lookup_tables(moves: tuple[PolicyMove, ...]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     from_to = np.full((64, 64), -1, dtype=np.int16)
     promotions = np.full((len(_LISTED_PROMOTIONS), 8, 8), -1, dtype=np.int16)
     for index, move in enumerate(moves):
         if move.promotion is None:
-            from_to[move.from_square, move.to_square] = index
+            from_to[move.origin, move.target] = index
         else:
-            piece = _LISTED_PROMOTIONS.index(move.promotion)
-            promotions[piece, chess.square_file(move.from_square), chess.square_file(move.to_square)] = index
+            promotions[_LISTED_PROMOTIONS.index(move.promotion), move.origin % 8, move.target % 8] = index
     from_to.setflags(write=False)
     promotions.setflags(write=False)
     return from_to, promotions
 
 
-_MOVES: Final = _listed_moves()
+LISTED_MOVES: Final = _listed_moves()
+"""The moves in policy order, seen from the side to move (its pawns go up the board)."""
 
-POLICY_MOVES: Final[tuple[str, ...]] = tuple(move.uci() for move in _MOVES)
-"""The moves in policy order, as UCI strings seen from the side to move (its pawns go up the board)."""
+POLICY_MOVES: Final[tuple[str, ...]] = tuple(move.uci() for move in LISTED_MOVES)
+"""The same as UCI strings."""
 
-_TABLES: Final = _lookup_tables(_MOVES)
+_TABLES: Final = _lookup_tables(LISTED_MOVES)
 
 FROM_TO_INDEX: Final[NDArray[np.int16]] = _TABLES[0]
 """int16 [64, 64]: policy index by origin and target square (a1 = 0 … h8 = 63, mover's view); -1 where no piece goes."""
@@ -100,7 +123,7 @@ def policy_index(board: chess.Board, move: chess.Move) -> int:
         origin, target = origin ^ 56, target ^ 56
     if move.drop is not None:
         index = -1
-    elif move.promotion is None or move.promotion == chess.KNIGHT:
+    elif move.promotion is None or move.promotion == KNIGHT:
         index = _FROM_TO[origin][target]
     elif move.promotion in _PROMOTIONS and origin >> 3 == 6 and target >> 3 == 7:
         index = _PROMOTIONS[move.promotion][origin & 7][target & 7]

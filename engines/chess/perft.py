@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 
 from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.position import WORDS, make_move, position_of
 from engines.compiled import kernel
+from engines.python_chess import chess
 
 
 @kernel

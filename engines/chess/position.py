@@ -24,7 +24,8 @@ their corners (see ``castling``; all 0 in standard chess).
 
 from __future__ import annotations
 
-import chess
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,8 +63,9 @@ from engines.chess.castling import (
     rights_of_rooks,
     rook_distance,
 )
-from engines.chess.names import rank_set, square_set
+from engines.chess.names import A1, BISHOP, C1, G1, H1, KNIGHT, PAWN, QUEEN, ROOK, rank_set, square_set
 from engines.compiled import kernel
+from engines.python_chess import chess
 
 WORDS = 8
 OWN, PAWNS, KNIGHTS, DIAGONALS, ORTHOGONALS, KINGS, STATE, KEY = range(WORDS)
@@ -72,13 +74,13 @@ OWN, PAWNS, KNIGHTS, DIAGONALS, ORTHOGONALS, KINGS, STATE, KEY = range(WORDS)
 QUIET, DOUBLE_PUSH, EN_PASSANT, CASTLE_SHORT, CASTLE_LONG = 0, 1, 2, 3, 4
 PROMOTE_KNIGHT, PROMOTE_BISHOP, PROMOTE_ROOK, PROMOTE_QUEEN = 5, 6, 7, 8
 PROMOTION_KINDS = {
-    chess.KNIGHT: PROMOTE_KNIGHT,
-    chess.BISHOP: PROMOTE_BISHOP,
-    chess.ROOK: PROMOTE_ROOK,
-    chess.QUEEN: PROMOTE_QUEEN,
+    KNIGHT: PROMOTE_KNIGHT,
+    BISHOP: PROMOTE_BISHOP,
+    ROOK: PROMOTE_ROOK,
+    QUEEN: PROMOTE_QUEEN,
 }
 PROMOTION_PIECES = {kind: piece for piece, kind in PROMOTION_KINDS.items()}
-_CASTLING_TARGETS = {CASTLE_SHORT: chess.G1, CASTLE_LONG: chess.C1}
+_CASTLING_TARGETS = {CASTLE_SHORT: G1, CASTLE_LONG: C1}
 
 _PAWN, _KNIGHT, _BISHOP, _ROOK, _QUEEN, _KING = range(6)
 _DOUBLE_PUSH, _EN_PASSANT, _CASTLE_SHORT, _CASTLE_LONG, _PROMOTE_KNIGHT = (np.uint64(k) for k in range(1, 6))
@@ -245,16 +247,7 @@ def start_position() -> NDArray[np.uint64]:
     return np.array([words[word] for word in range(WORDS)], dtype=np.uint64)
 
 
-# What the move generator takes for granted; python-chess lets a FEN say otherwise.
-_FAULTS = {
-    chess.STATUS_NO_WHITE_KING
-    | chess.STATUS_NO_BLACK_KING
-    | chess.STATUS_TOO_MANY_KINGS: "it needs exactly one king a side",
-    chess.STATUS_PAWNS_ON_BACKRANK: "it has a pawn on the first or the last rank",
-    chess.STATUS_OPPOSITE_CHECK: "the side that is not to move is in check",
-    chess.STATUS_INVALID_EP_SQUARE: "no pawn has just passed its en-passant square",
-}
-_MEN_AT_FIRST = {chess.PAWN: 0, chess.KNIGHT: 2, chess.BISHOP: 2, chess.ROOK: 2, chess.QUEEN: 1}
+_MEN_AT_FIRST = {PAWN: 0, KNIGHT: 2, BISHOP: 2, ROOK: 2, QUEEN: 1}
 
 
 def position_of(board: chess.Board) -> NDArray[np.uint64]:
@@ -272,7 +265,7 @@ def position_of(board: chess.Board) -> NDArray[np.uint64]:
             f"'{board.fen(en_passant='fen')}' has castling rights of Chess960: give a chess.Board with chess960=True"
         )
     status = board.status()
-    faults = [fault for flags, fault in _FAULTS.items() if status & flags]
+    faults = [fault for flags, fault in _faults().items() if status & flags]
     if any(_pawns_needed(board, color) > 8 for color in chess.COLORS):
         faults.append("it has more pieces than eight pawns could become")
     if faults:
@@ -317,6 +310,18 @@ def position_of(board: chess.Board) -> NDArray[np.uint64]:
     )
 
 
+@cache
+def _faults() -> dict[chess.Status, str]:
+    """By python-chess's flags, what the move generator takes for granted; python-chess lets a FEN say otherwise."""
+    kings = chess.STATUS_NO_WHITE_KING | chess.STATUS_NO_BLACK_KING | chess.STATUS_TOO_MANY_KINGS
+    return {
+        kings: "it needs exactly one king a side",
+        chess.STATUS_PAWNS_ON_BACKRANK: "it has a pawn on the first or the last rank",
+        chess.STATUS_OPPOSITE_CHECK: "the side that is not to move is in check",
+        chess.STATUS_INVALID_EP_SQUARE: "no pawn has just passed its en-passant square",
+    }
+
+
 def _pawns_needed(board: chess.Board, color: chess.Color) -> int:
     """Pawns of ``color`` on the board and pieces that can only have been pawns."""
     return sum(max(len(board.pieces(kind, color)) - first, 0) for kind, first in _MEN_AT_FIRST.items())
@@ -337,10 +342,10 @@ def encode_move(board: chess.Board, move: chess.Move) -> int:
         short = target > move.from_square
         kind = CASTLE_SHORT if short else CASTLE_LONG
         if not board.rooks & board.occupied_co[board.turn] & chess.BB_SQUARES[target]:  # e1g1
-            target = (chess.H1 if short else chess.A1) ^ turn
+            target = (H1 if short else A1) ^ turn
     elif board.is_en_passant(move):
         kind = EN_PASSANT
-    elif board.piece_type_at(move.from_square) == chess.PAWN and abs(move.from_square - move.to_square) == 16:
+    elif board.piece_type_at(move.from_square) == PAWN and abs(move.from_square - move.to_square) == 16:
         kind = DOUBLE_PUSH
     return (move.from_square ^ turn) | (target ^ turn) << 6 | kind << 12
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.input_formats import CANONICAL, CLASSICAL_112, INPUT_FORMATS
 from engines.chess.moves import FROM_TO_INDEX, POLICY_SIZE, PROMOTION_INDEX, policy_index
+from engines.python_chess import chess
 
 __all__ = [
     "FLIP",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 
 from engines.chess.bits import U0, U1, U2, U4, U6, U9, U15, mirror
+from engines.chess.names import file_set, rank_set, square_set
 from engines.chess.position import DIAGONALS, KINGS, KNIGHTS, ORTHOGONALS, OWN, PAWNS, STATE
 from engines.chess.transforms import FLIP, MIRROR, TRANSPOSE
 from engines.compiled import kernel
 
 _U18, _U36 = np.uint64(18), np.uint64(36)
-_LEFT_HALF = np.uint64(chess.BB_FILE_A | chess.BB_FILE_B | chess.BB_FILE_C | chess.BB_FILE_D)
-_UPPER_HALF = np.uint64(chess.BB_RANK_5 | chess.BB_RANK_6 | chess.BB_RANK_7 | chess.BB_RANK_8)
-_DIAGONAL = np.uint64(chess.BB_H1 | chess.BB_G2 | chess.BB_F3 | chess.BB_E4)
-_ABOVE_DIAGONAL = np.uint64(chess.BB_H2 | chess.BB_G3 | chess.BB_H3 | chess.BB_F4 | chess.BB_G4 | chess.BB_H4)
+_LEFT_HALF = np.uint64(file_set("abcd"))
+_UPPER_HALF = np.uint64(rank_set("5678"))
+_DIAGONAL = np.uint64(square_set("h1 g2 f3 e4"))
+_ABOVE_DIAGONAL = np.uint64(square_set("h2 g3 h3 f4 g4 h4"))
 
 
 @kernel

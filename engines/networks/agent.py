@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import chess
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from engines.networks.leela.info import NetworkInfo
 from engines.networks.leela.reading import parse_network, read_content
 from engines.networks.precision import DTYPES, prepared
 from engines.networks.torch_network import TorchNetwork
+from engines.python_chess import chess
 
 __all__ = ["Agent", "Evaluation", "PackedEvaluation", "load_agent", "read_agent", "shipped_agents"]
 

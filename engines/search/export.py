@@ -40,13 +40,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import chess
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from engines.chess.position import encode_move
+from engines.chess.names import A1, C1, E1, G1, H1
+from engines.chess.position import CASTLE_LONG, CASTLE_SHORT
+from engines.python_chess import chess
 from engines.search.forest import DRAWN, EDGE, NODE, OPEN
 from engines.search.tree import Tree, TreeArrays
 
@@ -173,17 +174,11 @@ def _columns(trees: Sequence[Tree]) -> Columns:
     return columns
 
 
-def _castles() -> dict[int, int]:
-    """The two castling moves of standard chess, from the kernel's spelling to that of UCI (mover's view)."""
-    board = chess.Board("4k3/8/8/8/8/8/8/R3K2R w KQ - 0 1")
-    kernel = [encode_move(board, chess.Move(chess.E1, target)) for target in (chess.G1, chess.C1)]
-    return {
-        move: chess.E1 | target << 6 | move >> 12 << 12
-        for move, target in zip(kernel, (chess.G1, chess.C1), strict=True)
-    }
-
-
-_CASTLES: Final = _castles()
+# The two castling moves of standard chess, from the kernel's spelling to that of UCI (mover's view).
+_CASTLES: Final = {
+    E1 | rook << 6 | kind << 12: E1 | target << 6 | kind << 12
+    for kind, rook, target in ((CASTLE_SHORT, H1, G1), (CASTLE_LONG, A1, C1))
+}
 
 
 def _best_edge(tree: Tree) -> int:

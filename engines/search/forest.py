@@ -31,7 +31,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +38,7 @@ from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES
 from engines.chess.planes import count_repetitions
 from engines.chess.position import WORDS
+from engines.python_chess import chess
 
 Item = TypeVar("Item", bound=np.generic)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.history import game_rows
 from engines.chess.movegen import MAX_MOVES
+from engines.python_chess import chess
 from engines.search.cutting import cut_out
 from engines.search.forest import BYTES_PER_NODE, Forest, bytes_per_tree
 from engines.search.growing import Evaluator, Grower

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.history import game_rows
 from engines.chess.position import encode_move
+from engines.python_chess import chess
 from engines.search.cutting import keep_below
 from engines.search.forest import BYTES_PER_NODE, BYTES_PER_NODE_READ, OPEN, Forest
 from engines.search.growing import Evaluator, Grower

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.position import decode_move
+from engines.python_chess import chess
 from engines.search.cutting import depths_of
 from engines.search.forest import OPEN
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import chess
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engines.chess.moves import FROM_TO_INDEX
 from engines.networks.config import BOARD_PLANES, POSITION_CHANNELS, SQUARES, AttentionBody
 from engines.networks.modules.activations import Activation
 from engines.networks.modules.attention import FeedForward
@@ -17,19 +17,10 @@ __all__ = ["POSITION_MAP", "Embedding"]
 _EPSILON = 1e-3
 
 
-def _position_map() -> Tensor:
-    """1 where a queen or a knight on an empty board gets in one move, -1 on the square itself."""
-    reached = np.zeros((SQUARES, POSITION_CHANNELS), dtype=np.float32)
-    board = chess.Board(None)
-    for square in chess.SQUARES:
-        for piece in (chess.QUEEN, chess.KNIGHT):
-            board.set_piece_map({square: chess.Piece(piece, chess.WHITE)})
-            reached[square, list(board.attacks(square))] = 1
-        reached[square, square] = -1
-    return torch.from_numpy(reached)
+# 1 where a queen or a knight on an empty board gets in one move, -1 on the square itself.
+_REACHED = (FROM_TO_INDEX >= 0).astype(np.float32) - np.eye(SQUARES, POSITION_CHANNELS, dtype=np.float32)
 
-
-POSITION_MAP = _position_map()
+POSITION_MAP = torch.from_numpy(_REACHED)
 """float32 [64, 64]: the constants that the embedding ``"map"`` gives each square."""
 
 
