@@ -145,8 +145,12 @@ class _Live:
         from torch.utils.tensorboard import SummaryWriter
 
         for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
-        # A TensorBoard that is looking on has read the old files: the purge makes it forget them.
+            # A TensorBoard that is looking on may be reading the newest one, and would wait for it if it were gone.
+            if old.stat().st_size:
+                old.write_bytes(b"")
+            else:
+                old.unlink()
+        # What it has read of the old files, the purge makes it forget.
         self._writer: SummaryWriter = SummaryWriter(str(folder), max_queue=1000, purge_step=0)
         # Its relative axis then shows the campaign's time without pauses.
         self._began = time.time() - (rows[-1].seconds if rows else 0.0)

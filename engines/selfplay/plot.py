@@ -158,12 +158,11 @@ def metrics_figure(rounds: Sequence[Round], ladder: Strengths | None = None) -> 
     for panel, (row, column, width) in zip(panels, places, strict=True):
         axes = figure.add_subplot(grid[above + row, column : column + width], sharex=shared)
         shared = axes
+        _frame(axes, panel.title, panel.unit)
         if isinstance(panel, _Stack):
             _draw_stack(axes, panel, rounds)
         else:
             _draw_lines(axes, panel, rounds)
-    for axes in figure.axes:
-        _finish(axes)
     last = rounds[-1]
     figure.suptitle(
         f"{last.positions:,} positions of {last.games:,} games, {last.steps:,} steps,"
@@ -199,17 +198,15 @@ def _column(rounds: Sequence[Round], name: str) -> Floats:
 
 
 def _draw_lines(axes: Axes, panel: _Lines, rounds: Sequence[Round]) -> None:
-    axes.set_title(panel.title)
-    axes.set_ylabel(panel.unit)
     highest = 0.0
     for (name, label), colour in zip(panel.names.items(), (BLUE, RED), strict=False):
         values = _column(rounds, name)
-        known = np.isfinite(values)
+        weights = np.ones(len(rounds)) if panel.weight is None else _column(rounds, panel.weight)
+        known = np.isfinite(values) & (weights > 0)
         if not known.any():
             continue
         positions = _column(rounds, "positions")[known]
-        weights = np.ones(known.sum()) if panel.weight is None else _column(rounds, panel.weight)[known]
-        line = smoothed(values[known], weights)
+        line = smoothed(values[known], weights[known])
         highest = max(highest, float(line.max()))
         size = 3.0 if len(rounds) > 100 else 5.0
         axes.plot(positions, values[known], ".", color=colour, alpha=RAW, markersize=size, markeredgewidth=0)
@@ -224,8 +221,6 @@ def _draw_lines(axes: Axes, panel: _Lines, rounds: Sequence[Round]) -> None:
 
 
 def _draw_stack(axes: Axes, panel: _Stack, rounds: Sequence[Round]) -> None:
-    axes.set_title(panel.title)
-    axes.set_ylabel(panel.unit)
     shares = np.array([_column(rounds, name) for name in panel.parts])
     known = np.isfinite(shares).any(axis=0)
     shares = np.nan_to_num(shares[:, known])
@@ -242,8 +237,7 @@ def _draw_stack(axes: Axes, panel: _Stack, rounds: Sequence[Round]) -> None:
 
 
 def _draw_strengths(axes: Axes, ladder: Strengths) -> None:
-    axes.set_title("Strength")
-    axes.set_ylabel(f"Elo above {ladder.anchor}")
+    _frame(axes, "Strength", f"Elo above {ladder.anchor}")
     on_curve = [(player.positions, player) for player in ladder.players if player.positions is not None]
     axes.errorbar(
         [positions for positions, _ in on_curve],
@@ -280,13 +274,11 @@ def _legend_above(axes: Axes) -> None:
     )
 
 
-def _finish(axes: Axes) -> None:
-    """The look that all panels have in common."""
-    title = axes.get_title()
-    axes.set_title("")
-    axes.set_title(title, fontsize=10, loc="left", fontweight="bold", pad=19)
+def _frame(axes: Axes, title: str, unit: str) -> None:
+    """What all panels have in common."""
+    axes.set_title(title, fontsize=10, loc="left", fontweight="bold", pad=19)  # a legend fits below it
     axes.set_xlabel("positions", fontsize=8)
-    axes.yaxis.label.set_fontsize(8)
+    axes.set_ylabel(unit, fontsize=8)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(_short)
@@ -309,10 +301,10 @@ def _percent(value: float, _: object) -> str:
 def smoothed(values: Floats, weights: Floats) -> Floats:
     """A smooth line through ``values`` [n], of rounds that count as much as ``weights`` [n] say.
 
-    At each round a straight line is fitted to its neighbours, whose weights fall off like a bell over a fiftieth of all
+    At each round a straight line is fitted to its neighbours, whose weights fall off like a bell over a sixtieth of all
     rounds, one at least.  A mean of the neighbours would lie above the newest rounds of a loss that falls.
     """
-    width = max(1.0, len(values) / 50)
+    width = max(1.0, len(values) / 60)
     reach = int(np.ceil(3 * width))
     offsets = np.arange(-reach, reach + 1)
     bell = np.exp(-0.5 * (offsets / width) ** 2)
@@ -323,9 +315,7 @@ def smoothed(values: Floats, weights: Floats) -> Floats:
 
     near, first, second = (moment(weights, order) for order in range(3))
     level, slope = (moment(weights * values, order) for order in range(2))
-    spread = near * second - first**2
-    # No line goes through one round alone: it stays where it is.
-    alone = spread < 1e-9 * near * second + 1e-12
-    return np.where(
-        alone, level / np.maximum(near, 1e-12), (second * level - first * slope) / np.where(alone, 1, spread)
-    )
+    # A single round has no slope; the ridge, far below every other spread, leaves it where it is.
+    spread = near * second - first**2 + (ridge := 1e-9 * near**2)
+    fitted = ((second + ridge / near) * level - first * slope) / spread
+    return np.clip(fitted, values.min(), values.max())

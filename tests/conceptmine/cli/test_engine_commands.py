@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from engines.selfplay.learner import Learner
 from engines.selfplay.state import Counters, Saved, save_state
 from experiments.small_networks import FAMILIES, small_network
 
+DATASETS = Path(engines.__file__).parents[1] / "datasets"
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
 
@@ -194,6 +196,34 @@ def test_convert_takes_the_playing_network_out_of_a_campaign(command: Callable[.
     assert "is the state of a self-play campaign" in outcome.err
 
 
+def test_plot(command: Callable[..., Any], tmp_path: Path) -> None:
+    state, rated = tmp_path / "state", tmp_path / "rated"
+    state.mkdir()
+    rated.mkdir()
+    shutil.copy(DATASETS / "ladder-campaign" / "metrics.csv", state)
+    outcome = command("engine", "plot", state)
+    assert (outcome.code, outcome.out.strip(), outcome.err) == (0, str(state / "metrics.png"), "")
+    alone = (state / "metrics.png").read_bytes()
+    assert alone.startswith(b"\x89PNG")
+
+    player = {"name": "final", "kind": "checkpoint", "positions": 2_000_000, "elo": 400.0, "elo_standard_error": 30.0}
+    content = {"anchor": "random", "players": [player], "matches": []}
+    (rated / "ladder.json").write_text(json.dumps(content), encoding="utf-8")
+    outcome = command("engine", "plot", state, "--ladder", rated, "--out", tmp_path / "page.png")
+    assert (outcome.code, outcome.out.strip()) == (0, str(tmp_path / "page.png"))
+    assert _height(tmp_path / "page.png") > _height(state / "metrics.png"), "the page has the ladder's panel too"
+    assert (state / "metrics.png").read_bytes() == alone
+
+    outcome = command("engine", "plot", state, "--out", tmp_path / "nowhere" / "page.png")
+    assert outcome.code == 2
+    assert "page.png cannot be written: No such file or directory." in outcome.err
+
+
+def _height(png: Path) -> int:
+    """Pixels, as the file's header says."""
+    return int.from_bytes(png.read_bytes()[20:24], "big")
+
+
 def test_match(command: Callable[..., Any], agent: engines.Agent, tiny_networks: Mapping[str, Path]) -> None:
     other = tiny_networks["student"]
     words = ["--games", "2", "--simulations", "2", "--seed", "3", "--json"]
@@ -288,6 +318,9 @@ def test_ladder(command: Callable[..., Any], tiny_networks: Mapping[str, Path], 
         (["ladder", ".", "--out", "out"], "There is no network"),
         (["ladder", "NET", "--out", "out"], "at least two networks"),
         (["selfplay", "nowhere.toml", "--minutes", "1", "--state", "state"], "nowhere.toml"),
+        (["plot", "."], "there is no metrics.csv in ."),
+        (["plot", ".", "--ladder", "nowhere"], "there is no ladder.json in nowhere"),
+        (["plot", ".", "--out", "page.svg"], "page.svg does not end in .png"),
     ],
 )
 def test_bad_input_of_the_engine(
