@@ -245,16 +245,18 @@ def selfplay(
     config: Annotated[Path, typer.Argument(help="campaign, a TOML file")],
     minutes: Annotated[float, typer.Option(help="time to play and learn; the command ends by itself")],
     state: Annotated[Path, typer.Option(help="folder of the campaign; what it holds is resumed")],
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    actors: Annotated[int, typer.Option(help="threads that play; 0: as many as this machine is good for")] = 0,
 ) -> None:
     """Train a network from self-play, resuming the campaign in the state folder."""
-    import torch
-
     from engines.selfplay import read_campaign, run_campaign
 
-    torch.set_num_threads(1)
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device is {device!r}: give auto, cpu or cuda.")
+    if not 0 <= actors <= 128:
+        raise InputError(f"--actors is {actors}: give a whole number from 0 to 128.")
     try:
-        counters = run_campaign(read_campaign(config), state, minutes, device=device)
+        counters = run_campaign(read_campaign(config), state, minutes, device=device, actors=actors)
     except ValueError as error:
         raise InputError(str(error)) from None
     print(f"{counters.positions:,} positions of {counters.games:,} games in {counters.seconds / 60:.1f} minutes in all")

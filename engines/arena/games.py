@@ -20,7 +20,7 @@ from engines.chess.position import (
     insufficient_material,
     make_move,
 )
-from engines.selfplay.games import BLACK_WINS, DRAW, UNFINISHED, WHITE_WINS, judge
+from engines.selfplay.endings import BLACK_WINS, DRAW, GOING_ON, WHITE_WINS, judge
 
 LONGEST_GAME = 240
 """Plies, those of the opening included, after which a game is drawn."""
@@ -96,8 +96,8 @@ class Game:
     def _judge(self) -> None:
         ply = len(self.board.move_stack)
         scratch = np.empty(MAX_MOVES, dtype=np.uint64)
-        result = int(judge(self._rows, self._repeated, ply, LONGEST_GAME, 0, scratch))
-        if result == UNFINISHED:
+        ending, result = judge(self._rows, self._repeated, ply, LONGEST_GAME, 0, scratch)
+        if ending == GOING_ON:
             return
         self.result = result
         row = self._rows[ply]

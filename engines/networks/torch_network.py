@@ -19,7 +19,7 @@ from engines.networks.config import SQUARES, AttentionPolicy, ConvolutionPolicy,
 from engines.networks.cuda_graphs import PROCESS_WIDE, GraphRunner
 from engines.networks.outputs import Outputs
 
-__all__ = ["TorchNetwork"]
+__all__ = ["TorchNetwork", "planes_on_device"]
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -110,7 +110,7 @@ class TorchNetwork:
     def _on_device(self, masks: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """All results of positions on a GPU, as float32 there."""
         with self._products():
-            output = self._network(_unpacked(masks, values.to(self._dtype)))
+            output = self._network(planes_on_device(masks, values.to(self._dtype)))
         return tuple(part.float() for part in output if part is not None)
 
     @contextmanager
@@ -139,7 +139,7 @@ class TorchNetwork:
         masks, values = _filled_up(masks, filler), _filled_up(values, filler)
         if self._device.type != "cpu":
             bits = torch.from_numpy(masks.view(np.int64)).to(self._device)
-            return _unpacked(bits, torch.from_numpy(values).to(self._device, self._dtype))
+            return planes_on_device(bits, torch.from_numpy(values).to(self._device, self._dtype))
         channels_last = np.empty((len(masks), 8, 8, INPUT_PLANES), dtype=np.float32).transpose(0, 3, 1, 2)
         return torch.from_numpy(unpack_planes(masks, values, out=channels_last)).to(self._dtype)
 
@@ -165,7 +165,7 @@ def _filled_up(rows: NDArray[_Number], filler: int) -> NDArray[_Number]:
     return np.concatenate([rows, np.zeros((filler, *rows.shape[1:]), dtype=rows.dtype)])
 
 
-def _unpacked(bits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def planes_on_device(bits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Planes [n, 112, 8, 8], channels innermost, worked out where masks (int64) and values [n, 112] are.
 
     What travels to a GPU is then a twentieth.

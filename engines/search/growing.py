@@ -39,7 +39,7 @@ class Grower:
 
     def __init__(self, forest: Forest, evaluator: Evaluator, settings: SearchSettings, threads: int = 1) -> None:
         """``threads``: how many the evaluator may share the positions of a step out to."""
-        self._forest, self._evaluator, self._threads = forest, evaluator, threads
+        self._forest, self.evaluator, self._threads = forest, evaluator, threads
         self._settings = settings.record()
         self._encoding = encoding_of(evaluator.input_format, evaluator.history_fill)
         self._table = np.empty(0)
@@ -57,19 +57,26 @@ class Grower:
         the evaluator leaves the trees as they were in the middle of a step: they cannot be grown or read any more.
         Raises ``ValueError`` when the evaluator's numbers are none.
         """
-        forest = self._forest
-        self._make_room_for(chosen)
-        going_on = np.empty(len(chosen), dtype=np.int64)
         while True:
-            rows, trees = self._advance(forest.leaves, chosen, going_on)
-            chosen = going_on[:trees].copy()
-            if rows:
-                self._evaluate(rows)
-            if not trees:
+            _, chosen = self.step(chosen)
+            if not len(chosen):
                 return
             if until is not None and until():
-                self._advance(0, chosen, going_on)
+                self._advance(0, chosen, np.empty_like(chosen))
                 return
+
+    def step(self, chosen: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+        """Run the trees ``chosen`` on until they wait for the network, and ask it once.
+
+        All trees that wait since the last step must be among them, in the same order.  Returns how many positions the
+        network was asked about, and the trees that have not reached their limits.
+        """
+        self._make_room_for(chosen)
+        going_on = np.empty(len(chosen), dtype=np.int64)
+        rows, trees = self._advance(self._forest.leaves, chosen, going_on)
+        if rows:
+            self._evaluate(rows)
+        return rows, going_on[:trees].copy()
 
     def _make_room_for(self, chosen: NDArray[np.int64]) -> None:
         rows = len(chosen) * self._forest.leaves
@@ -117,7 +124,7 @@ class Grower:
         return int(rows), int(trees)
 
     def _evaluate(self, rows: int) -> None:
-        answer = self._evaluator.evaluate_packed(self._masks[:rows], self._values[:rows], threads=self._threads)
+        answer = self.evaluator.evaluate_packed(self._masks[:rows], self._values[:rows], threads=self._threads)
         self._logits = answer.logits
         self._scores = np.ascontiguousarray(answer.wdl[:, 0] - answer.wdl[:, 2], dtype=np.float32)
 

@@ -12,7 +12,7 @@ from engines.search.settings import GUMBEL
 
 
 @inlined
-def _random(trees, t):
+def uniform(trees, t):
     """Uniform draw in (0, 1) from the tree's own xorshift64* stream."""
     x = trees[t].random
     x ^= x >> U12
@@ -27,14 +27,14 @@ def _gamma(trees, t, shape):
     """Gamma(shape, 1) by Marsaglia and Tsang (2000), boosted for shapes below 1."""
     boost = 1.0
     if shape < 1.0:
-        boost = _random(trees, t) ** (1.0 / shape)
+        boost = uniform(trees, t) ** (1.0 / shape)
         shape += 1.0
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
     while True:
-        normal = math.sqrt(-2.0 * math.log(_random(trees, t))) * math.cos(2.0 * math.pi * _random(trees, t))
+        normal = math.sqrt(-2.0 * math.log(uniform(trees, t))) * math.cos(2.0 * math.pi * uniform(trees, t))
         cube = (1.0 + c * normal) ** 3
-        if cube > 0 and math.log(_random(trees, t)) < 0.5 * normal * normal + d - d * cube + d * math.log(cube):
+        if cube > 0 and math.log(uniform(trees, t)) < 0.5 * normal * normal + d - d * cube + d * math.log(cube):
             return d * cube * boost
 
 
@@ -59,7 +59,7 @@ def disturb_root(settings, trees, t, nodes, choices, noise, logarithms):
     sort_unvisited(choices, first, first + moves)
     if settings[0].formula == GUMBEL:
         for i in range(moves):
-            noise[i] = -settings[0].gumbel_noise * math.log(-math.log(_random(trees, t)))
+            noise[i] = -settings[0].gumbel_noise * math.log(-math.log(uniform(trees, t)))
             logarithms[i] = math.log(choices[first + i].prior + 1e-30)
         return
     fraction = settings[0].noise_fraction

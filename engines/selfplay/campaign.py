@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from engines.networks import (
-    Agent,
     MovesLeftHead,
     Network,
     NetworkConfig,
@@ -23,28 +24,19 @@ from engines.networks import (
 )
 from engines.networks.checkpoint import network_of, read_notes, read_tensors
 from engines.networks.leela.container import UnusableFileError
-from engines.search.settings import SearchSettings
-from engines.selfplay.config import Campaign
-from engines.selfplay.games import GameRecord, GamesAtOnce
+from engines.selfplay.actors import Actors, InTurn, Threads, tables
+from engines.selfplay.config import Campaign, campaign_of
+from engines.selfplay.endings import ENDINGS
 from engines.selfplay.learner import Learner, Losses, annealed
-from engines.selfplay.replay import Replay, positions_of_games
+from engines.selfplay.metrics import Metrics, Round
+from engines.selfplay.records import FULL, GameRecord
+from engines.selfplay.resignation import NEVER, Resignation
 from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state, save_state
+from engines.selfplay.window import Window
 
-METRICS_FILE = "metrics.csv"
 CHECKPOINT_FOLDER = "checkpoints"
-_METRICS = (
-    "round",
-    "positions",
-    "games",
-    "seconds",
-    "steps",
-    "policy_loss",
-    "value_loss",
-    "moves_left_loss",
-    "drawn",
-    "plies",
-)
-_SAVE_EVERY_S = 120.0
+WINDOW_FOLDER = "window"
+_ACTORS_OF_A_GPU = 4
 
 Report = Callable[[str], None]
 
@@ -81,7 +73,7 @@ def read_campaign_network(path: str | Path) -> tuple[Network, NetworkInfo]:
     """
     notes, tensors = read_notes(path), read_tensors(path, "average.")
     try:
-        campaign = Campaign.model_validate_json(notes.get("campaign", ""))
+        campaign = campaign_of(json.loads(notes["campaign"]))
         counters = Counters(**json.loads(notes["counters"]))
         return network_of(network_config(campaign), tensors), _info(campaign, counters, int(notes["steps"]))
     except (KeyError, TypeError, ValueError):
@@ -104,7 +96,7 @@ def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
 class _Run:
     """One leg of a campaign in a state folder."""
 
-    def __init__(self, campaign: Campaign, folder: Path, device: str, report: Report) -> None:
+    def __init__(self, campaign: Campaign, folder: Path, device: str, actors: int, report: Report) -> None:
         self.campaign, self.folder, self.report = campaign, folder, report
         self.learner = Learner(
             Network(network_config(campaign), batch_norm=True, seed=campaign.seed),
@@ -113,164 +105,215 @@ class _Run:
             warm_up_steps=campaign.warm_up_steps,
             device=device,
         )
-        self.device = device
-        self.replay = Replay(campaign.window, campaign.value_from_search)
-        self.counters = Counters()
-        saved = None
-        if (folder / STATE_FILE).exists():
-            saved = load_state(folder, self.learner)
-            if json.loads(saved.campaign)["network"] != json.loads(campaign.model_dump_json())["network"]:
-                raise ValueError(f"{folder} holds a campaign with another network: give another state folder")
-            self.counters = saved.counters
-            for positions in saved.tail:
-                self.replay.add(positions)
+        saved = self._load() or Saved(Counters(), campaign.as_json())
+        self.counters = saved.counters
+        self.resignation = Resignation(campaign.resign_errors)
+        self.resignation.restore(saved.resignation)
         try:
             (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
+            self.window = Window(folder / WINDOW_FOLDER, campaign.window, self.counters.positions)
+            self.metrics = Metrics(folder, self.counters.rounds)
         except OSError as error:
             raise ValueError(f"{folder} cannot hold a campaign ({error.strerror}): give another state folder") from None
-        self._forget_metrics_of_lost_rounds()
+        self.tail = saved.tail
+        if len(self.window) < sum(len(game.moves) for game in self.tail):  # its files are of another machine
+            self.window.refill(self.tail)
         # A resumed leg must not replay the games of the first one.
         self.generator = np.random.default_rng([campaign.seed, self.counters.rounds])
-        settings = SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=campaign.considered_moves)
-        self.games = GamesAtOnce(
-            campaign.games_at_once,
-            campaign.simulations,
-            campaign.longest_game,
-            settings,
-            int(self.generator.integers(2**62)),
-            campaign.decisive_lead,
-        )
-        if saved is not None and saved.unfinished is not None:
-            self.games.go_on_with(saved.unfinished)
-        self._counted_until = time.monotonic()
+        self.actors = self._make_actors(device, actors, saved)
+        self._evaluations_before = self.counters.evaluations
+        self._counted_until = self.round_began = self.saved_at = time.monotonic()
+        self._evaluations_counted = 0
 
-    def _forget_metrics_of_lost_rounds(self) -> None:
-        """Rounds that were played after the last save, before a kill, are played anew and must not be listed twice."""
-        path = self.folder / METRICS_FILE
-        if not path.exists():
-            return
-        with path.open(newline="", encoding="utf-8") as handle:
-            rows = [row for row in csv.reader(handle) if len(row) == len(_METRICS) and row[0].isdigit()]
-        scratch = path.with_suffix(".part")
-        with scratch.open("w", newline="", encoding="utf-8") as handle:
-            csv.writer(handle).writerows([_METRICS, *(row for row in rows if int(row[0]) <= self.counters.rounds)])
-        scratch.replace(path)
+    def _make_actors(self, device: str, actors: int, saved: Saved) -> Actors:
+        campaign, seed = self.campaign, int(self.generator.integers(2**62))
+        if not campaign.overlapped:
+            return InTurn(tables(campaign, 1, seed, saved.unfinished)[0], device)
+        games = tables(campaign, actors, seed, saved.unfinished)
+        return Threads(games, device, ahead=campaign.positions_per_round)
 
-    def player(self) -> Agent:
-        return Agent(
-            self.learner.playing_network(),
-            name=f"{self.campaign.name}-{self.counters.positions}",
-            device=self.device,
-            # Compiled float32 is what a processor does best; a GPU takes the shorter numbers.
-            dtype="float32" if self.device == "cpu" else "bfloat16",
-        )
+    def _load(self) -> Saved | None:
+        if not (self.folder / STATE_FILE).exists():
+            return None
+        saved = load_state(self.folder, self.learner)
+        if saved.campaign["network"] != self.campaign.as_json()["network"]:
+            raise ValueError(f"{self.folder} holds a campaign with another network: give another state folder")
+        return saved
 
     def publish(self) -> None:
-        """Write the checkpoints that are due."""
-        waiting = self.campaign.checkpoints[self.counters.checkpoints :]
-        due = [mark for mark in waiting if mark <= self.counters.positions]
+        """Let the actors play with the newest weights, and write the checkpoints that are due."""
+        campaign, counters = self.campaign, self.counters
+        network = self.learner.playing_network()
+        lead = campaign.decisive_lead if counters.positions < campaign.lead_until else 0
+        self.actors.publish(network, resign_below=self.resignation.threshold(), decisive_lead=lead)
+        due = [mark for mark in campaign.checkpoints[counters.checkpoints :] if mark <= counters.positions]
         if not due:
             return
-        info = _info(self.campaign, self.counters, self.learner.steps)
-        path = self.folder / CHECKPOINT_FOLDER / f"{self.campaign.name}-{due[-1]:08d}.pb.gz"
-        write_network(self.learner.playing_network(), path, info)
-        self.counters.checkpoints += len(due)
-        self.report(f"checkpoint {path.name} at {self.counters.positions:,} positions")
+        path = self.folder / CHECKPOINT_FOLDER / f"{campaign.name}-{due[-1]:08d}.pb.gz"
+        write_network(network, path, _info(campaign, counters, self.learner.steps))
+        counters.checkpoints += len(due)
+        self.report(f"checkpoint {path.name} at {counters.positions:,} positions")
 
-    def play_round(self, deadline: float) -> list[GameRecord]:
-        """Finished games with ``positions_per_round`` positions, or fewer when time runs out first."""
-        player = self.player()
-        finished: list[GameRecord] = []
-        while sum(len(game.moves) for game in finished) < self.campaign.positions_per_round:
-            if time.monotonic() > deadline:
-                break
-            finished += self.games.step(player)
-        return finished
-
-    def take_in(self, games: list[GameRecord]) -> Losses:
-        """Count a round's ``games``, add them to the window and learn."""
-        positions = positions_of_games(games)
-        self.replay.add(positions)
-        self.counters.positions += len(positions)
-        self.counters.games += len(games)
-        self.counters.draws += sum(game.result == 0 for game in games)
-        self.counters.rounds += 1
-        return self.learn(len(positions))
-
-    def learn(self, new_positions: int) -> Losses:
-        """Train on the window in proportion to what was played; mean losses."""
-        campaign = self.campaign
+    def play_round(self, until: float) -> bool:
+        """Take in a round's games, learn from them and publish; whether there were any."""
+        games = self.actors.collect(self.campaign.positions_per_round, until)
+        if not games:
+            return False
+        counters = self.counters
+        waited_until = time.monotonic()
+        positions = self.window.add(games)
+        counters.positions += positions
+        counters.games += len(games)
+        counters.draws += sum(game.result == 0 for game in games)
+        counters.evaluations = self._evaluations_before + self.actors.evaluations
+        counters.rounds += 1
+        self._keep_tail(games)
+        self.resignation.add(games)
         rate = annealed(
-            campaign.learning_rate, campaign.final_learning_rate, self.counters.positions / campaign.decay_positions
+            self.campaign.learning_rate,
+            self.campaign.final_learning_rate,
+            counters.positions / self.campaign.decay_positions,
         )
-        steps = max(1, round(campaign.replay_ratio * new_positions / campaign.batch_size))
-        losses = [self.learner.step(self.replay.draw(campaign.batch_size, self.generator), rate) for _ in range(steps)]
+        losses = self.learn(sum(int((game.kinds == FULL).sum()) for game in games), rate)
+        self.publish()
+        self._log(games, losses, rate, waited_until)
+        return True
+
+    def _keep_tail(self, games: list[GameRecord]) -> None:
+        self.tail += games
+        kept, first = 0, len(self.tail)
+        while first > 0 and kept + len(self.tail[first - 1].moves) <= self.campaign.tail_positions:
+            first -= 1
+            kept += len(self.tail[first].moves)
+        self.tail = self.tail[first:]
+
+    def learn(self, searched: int, rate: float) -> Losses:
+        """Train on the window in proportion to the ``searched`` new positions of full searches; mean losses."""
+        campaign = self.campaign
+        steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
+        losses = []
+        for _ in range(steps):
+            batch = self.window.draw(campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator)
+            losses.append(self.learner.step(batch, rate))
         return Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
 
-    def count_time(self) -> None:
+    def _log(self, games: list[GameRecord], losses: Losses, rate: float, waited_until: float) -> None:
+        now = time.monotonic()
+        self._count_time()
+        counters, ended = self.counters, Counter(ENDINGS[game.ending] for game in games)
+        # Threads play all the time, also while the network learns.
+        playing = (now if self.campaign.overlapped else waited_until) - self.round_began
+        evaluated = self.actors.evaluations - self._evaluations_counted
+        self._evaluations_counted = self.actors.evaluations
+        threshold = self.resignation.threshold()
+        checked = self.resignation.measured(threshold) if threshold > NEVER else None
+        row = Round(
+            round=counters.rounds,
+            positions=counters.positions,
+            games=counters.games,
+            evaluations=counters.evaluations,
+            seconds=round(counters.seconds, 1),
+            playing_seconds=round(playing, 2),
+            learning_seconds=round(now - waited_until, 2),
+            evaluations_per_second=round(evaluated / max(playing, 1e-3), 1),
+            steps=self.learner.steps,
+            learning_rate=rate,
+            policy_loss=losses.policy,
+            value_loss=losses.value,
+            moves_left_loss=losses.moves_left,
+            policy_entropy=losses.policy_entropy,
+            policy_kl=losses.policy - losses.policy_entropy,
+            value_accuracy=losses.value_accuracy,
+            drawn=sum(game.result == 0 for game in games) / len(games),
+            plies=float(np.mean([len(game.moves) for game in games])),
+            white_score=float(np.mean([(1 + game.result) / 2 for game in games])),
+            **{name: ended[name] / len(games) for name in ENDINGS[1:]},
+            resign_checked=checked.games if checked else None,
+            resign_false_positives=checked.wrong / checked.games if checked and checked.games else None,
+        )
+        self.metrics.add(row)
+        self.round_began = now
+        self.report(
+            f"round {row.round}: {row.positions:,} positions, {row.games:,} games, policy {losses.policy:.3f}, "
+            f"value {losses.value:.3f}, drawn {row.drawn:.0%}, {row.plies:.0f} plies a game, "
+            f"{row.evaluations_per_second:,.0f} evaluations a second"
+        )
+
+    def _count_time(self) -> None:
         """Add what has passed since the last call to the counters."""
         now = time.monotonic()
         self.counters.seconds += now - self._counted_until
         self._counted_until = now
 
+    def save_if_due(self) -> None:
+        if time.monotonic() - self.saved_at >= self.campaign.save_every_seconds or self.window.unsaved > 0.5:
+            self.save()
+
     def save(self) -> None:
-        self.count_time()
+        self._count_time()
+        self.window.save()
         saved = Saved(
             counters=self.counters,
-            tail=self.replay.tail(self.campaign.tail_positions),
-            unfinished=self.games.unfinished(),
-            campaign=self.campaign.model_dump_json(),
+            campaign=self.campaign.as_json(),
+            tail=self.tail,
+            unfinished=self.actors.unfinished(),
+            resignation=self.resignation.as_array(),
         )
         save_state(self.folder, self.learner, saved)
-
-    def log(self, losses: Losses, games: list[GameRecord]) -> None:
-        self.count_time()
-        drawn = sum(game.result == 0 for game in games) / len(games)
-        plies = float(np.mean([len(game.moves) for game in games]))
-        path = self.folder / METRICS_FILE
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle)
-            if new:
-                writer.writerow(_METRICS)
-            counted = [self.counters.rounds, self.counters.positions, self.counters.games]
-            learnt = [self.learner.steps, *(round(loss, 5) for loss in losses)]
-            writer.writerow([*counted, round(self.counters.seconds, 1), *learnt, round(drawn, 4), round(plies, 1)])
-        self.report(
-            f"round {self.counters.rounds}: {self.counters.positions:,} positions, {self.counters.games:,} games, "
-            f"policy {losses.policy:.3f}, value {losses.value:.3f}, drawn {drawn:.0%}, {plies:.0f} plies a game"
-        )
+        self.saved_at = time.monotonic()
 
 
 def run_campaign(
-    campaign: Campaign, folder: Path, minutes: float, *, device: str = "cpu", report: Report = print
+    campaign: Campaign,
+    folder: Path,
+    minutes: float,
+    *,
+    device: str = "auto",
+    actors: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+    report: Report = print,
 ) -> Counters:
     """Play and learn for ``minutes``, resuming what ``folder`` holds; counters at the end.
 
-    ``folder`` receives ``state.safetensors``, ``metrics.csv`` and ``checkpoints/*.pb.gz`` (Leela format).  The state is
-    saved after the first round that ends two minutes or more after the last save, at the end, and on Ctrl-C, always by
-    one atomic rename: a kill at any moment loses what was played since the last save and nothing else.
+    ``folder`` receives the state (`engines.selfplay.state`), ``metrics.csv``, ``window/`` and ``checkpoints/*.pb.gz``
+    (Leela format).  The state is saved after the first round that ends ``save_every_seconds`` or more after the last
+    save, at the end, and on Ctrl-C: a kill at any moment loses what was played since the last save and nothing else.
 
-    Raises ``ValueError`` when the folder cannot be used, its state is damaged or of a campaign with another network, or
-    ``minutes`` is not above 0.
+    Args:
+        campaign: what to do.
+        folder: the state folder.
+        minutes: when to end.
+        device: where the network is, ``"cpu"``, ``"cuda"``, or ``"auto"``: on a GPU if there is one.
+        actors: threads that play, of a campaign whose games and learning overlap; 0: one a core, at most four for a
+            GPU, which they keep busy.
+        clock: what ``minutes`` are measured with, in seconds; `time.process_time` counts the processor's work.
+        report: is given a line about every round.
+
+    Raises:
+        ValueError: the folder cannot be used, its state is damaged or of a campaign with another network, or
+            ``minutes`` is not above 0.
     """
     if not minutes > 0:
         raise ValueError(f"a campaign needs more than 0 minutes, not {minutes}")
-    deadline = time.monotonic() + 60 * minutes
-    run = _Run(campaign, folder, device, report)
-    saved_at = time.monotonic()
-    run.publish()
+    deadline = clock() + 60 * minutes
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        # Actors and the learner share the cores out among themselves; more threads each would only wait for each other.
+        torch.set_num_threads(1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    run = _Run(campaign, folder, device, actors or (cores if device == "cpu" else min(cores, _ACTORS_OF_A_GPU)), report)
     try:
-        while time.monotonic() <= deadline:
-            if games := run.play_round(deadline):
-                losses = run.take_in(games)
-                run.log(losses, games)
-                run.publish()
-            if time.monotonic() - saved_at > _SAVE_EVERY_S:
-                run.save()
-                saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        run.save()
-        raise
-    run.save()
+        run.publish()
+        while (left := deadline - clock()) > 0:
+            if run.play_round(time.monotonic() + left):
+                run.save_if_due()
+        run.play_round(time.monotonic())  # games that ended meanwhile
+    finally:
+        # Also on Ctrl-C; an error of an actor leaves its games as they are.
+        try:
+            run.save()
+        finally:
+            run.actors.close()
+            run.metrics.close()
     return run.counters

@@ -1,136 +1,133 @@
-"""Playing many games at once with the batched search, and keeping what the learner needs of each.
+"""Many self-play games side by side: a search for every board, a network batch at a time, moves as searches end.
 
-All games advance together: every tree is searched to its limit, the moves are played, finished games are handed out and
-their slots start anew.  Between two network calls nothing but compiled code runs.
+No game waits for another: as soon as a board's search has its simulations its move is played and the next search
+begins, so that batches stay full although searches differ in length.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.chess.bits import count
 from engines.chess.input_formats import CLASSICAL_112
-from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
+from engines.chess.movegen import MAX_MOVES
 from engines.chess.moves import policy_slot
-from engines.chess.position import (
-    DIAGONALS,
-    KEY,
-    KNIGHTS,
-    ORTHOGONALS,
-    OWN,
-    PAWNS,
-    STATE,
-    WORDS,
-    black_to_move,
-    halfmove_clock,
-    insufficient_material,
-    make_move,
-    position_of,
-)
+from engines.chess.position import STATE, WORDS, black_to_move, make_move, start_position
 from engines.compiled import kernel
 from engines.search.forest import Forest
-from engines.search.growing import Evaluator, grow
+from engines.search.growing import Evaluator, Grower
 from engines.search.gumbel import conclude
-from engines.search.settings import SearchSettings
+from engines.search.noise import uniform
+from engines.search.settings import GUMBEL, SearchSettings
+from engines.selfplay.endings import BLACK_WINS, GOING_ON, RESIGNED, WHITE_WINS, judge, play_out
+from engines.selfplay.records import FAST, FULL, OPENING, TARGET_MOVES, GameRecord
+from engines.selfplay.starts import random_endgame
 
-TARGET_MOVES = 64  # moves of the improved policy that are kept, by falling prior: all of them in nearly every position
-WHITE_WINS, DRAW, BLACK_WINS, UNFINISHED = 1, 0, -1, 2
+_SMALLEST_SHARE = 1 / 2048  # of the policy to learn; less than float16 can tell from its neighbours near 1
+_HIGHEST = 2.0  # above every value
+
+GAME = np.dtype(
+    [
+        ("random", "u8"),  # state of the tree's stream when its search began
+        ("limit", "i4"),  # simulations of the search under way
+        ("lowest", "f4", (2,)),  # see GameRecord
+        ("latest", "f4", (2,)),  # value of each side's latest search
+        ("opening", "u1"),  # plies that are drawn from the policy alone
+        ("kind", "u1"),  # of the search under way
+        ("played_on", "u1"),
+    ],
+    align=True,
+)
+RULES = np.dtype(
+    [
+        ("longest", "i4"),
+        ("decisive_lead", "i4"),
+        ("simulations", "i4"),
+        ("fast_simulations", "i4"),
+        ("full_share", "f8"),
+        ("sampled_plies", "i4"),
+        ("resign_below", "f8"),
+    ],
+    align=True,
+)
 
 
 @dataclass(frozen=True)
-class GameRecord:
-    """One finished game of ``n`` plies.
+class GameRules:
+    """How games are played; see `engines.selfplay.config.Campaign` for the meaning of each.
 
-    ``moves`` uint16 [n] kernel moves from the start position; ``result`` 1, 0, −1 from White's side; ``policy_slots``
-    uint16 and ``policy`` float16 [n, 64]: the improved policy (0 where there are fewer moves); ``values`` float32 [n]:
-    value of the searched root, mover's view.
+    ``resign_below``: a side whose searches were worth less than that twice in a row resigns; −1 or less: never.
     """
 
-    moves: NDArray[np.uint16]
-    result: int
-    policy_slots: NDArray[np.uint16]
-    policy: NDArray[np.float16]
-    values: NDArray[np.float32]
+    simulations: int
+    fast_simulations: int = 2
+    full_share: float = 1.0
+    sampled_plies: int = 0
+    opening_plies: int = 0
+    endgame_share: float = 0.0
+    longest: int = 240
+    decisive_lead: int = 0
+    resign_below: float = -1.0
+    played_on: float = 1.0
 
 
-class Unfinished(NamedTuple):
-    """Games in play, so that they can be gone on with after a pause: the arrays of `GameRecord` for all of them.
+@dataclass(frozen=True)
+class Unfinished:
+    """Games in play, so that they can be gone on with after a pause.
 
-    ``plies`` int32 [games], plies played; ``moves`` uint16 [games, m]; ``slots`` uint16 and ``policy`` float16
-    [games, m, 64]; ``values`` float32 [games, m], m the longest; ``random`` uint64 [games], states of the generators.
+    ``records``: the games so far, with ending GOING_ON; ``games``: GAME [n], what else there is to know of each.
     """
 
-    plies: NDArray[np.int32]
-    moves: NDArray[np.uint16]
-    slots: NDArray[np.uint16]
-    policy: NDArray[np.float16]
-    values: NDArray[np.float32]
-    random: NDArray[np.uint64]
+    records: list[GameRecord]
+    games: NDArray[np.void]
 
 
 @kernel
-def play_out(start, moves, rows):
-    """Fill ``rows`` (``uint64 [n, 8]``) with the position ``start`` and those after the first n − 1 ``moves``."""
-    rows[0] = start
-    for ply in range(rows.shape[0] - 1):
-        make_move(rows, ply, rows, ply + 1, np.uint64(moves[ply]))
+def _begin_search(rules, trees, games, t, ply):
+    """Decide how long the next search of game ``t`` is, and empty its tree."""
+    if ply < games[t].opening:
+        kind, limit = OPENING, 0  # the root's policy alone
+    elif rules[0].full_share >= 1.0 or uniform(trees, t) < rules[0].full_share:
+        kind, limit = FULL, rules[0].simulations
+    else:
+        kind, limit = FAST, rules[0].fast_simulations
+    games[t].kind, games[t].limit = kind, limit
+    games[t].random = trees[t].random
+    trees[t].limit = limit
+    trees[t].nodes = 0
+    trees[t].edges = 0
+    trees[t].done = 0
 
 
 @kernel
-def material_lead(row):
-    """Material of the side to move less its opponent's, in pawns (1, 3, 3, 5, 9)."""
-    own = row[OWN]
-    queens = row[DIAGONALS] & row[ORTHOGONALS]
-    lead = 0
-    for pieces, worth in (
-        (row[PAWNS], 1),
-        (row[KNIGHTS], 3),
-        (row[DIAGONALS] & ~queens, 3),
-        (row[ORTHOGONALS] & ~queens, 5),
-        (queens, 9),
-    ):
-        lead += worth * (np.int64(count(pieces & own)) - np.int64(count(pieces & ~own)))
-    return lead
-
-
-@kernel
-def judge(rows, repeated, ply, longest, decisive_lead, moves):
-    """How a game stands at ``rows[ply]``: −1, 0, 1 for White, or 2 for not finished.
-
-    ``rows`` uint64 [plies, 8] is the game so far; ``repeated[ply]`` is written: how often that position stood before.
-    A game of ``longest`` plies is won by a lead of ``decisive_lead`` pawns of material, else drawn (0 = always drawn).
-    ``moves`` is scratch space for 256 moves.
-    """
-    clock = np.int64(halfmove_clock(rows[ply, STATE]))
-    again = 0
-    distance = 4
-    while distance <= min(clock, ply):
-        if rows[ply - distance, KEY] == rows[ply, KEY]:
-            again += 1
-        distance += 2
-    repeated[ply] = again
-    if legal_moves(rows[ply], moves, 0) == 0:
-        if not in_check(rows[ply]):
-            return DRAW
-        return WHITE_WINS if black_to_move(rows[ply, STATE]) else BLACK_WINS
-    if insufficient_material(rows[ply]) or clock >= 100 or again >= 2:
-        return DRAW
-    if ply < longest:
-        return UNFINISHED
-    lead = material_lead(rows[ply])
-    if decisive_lead == 0 or abs(lead) < decisive_lead:
-        return DRAW
-    return WHITE_WINS if (lead > 0) == (black_to_move(rows[ply, STATE]) == 0) else BLACK_WINS
+def _conclude_by_visits(rules, trees, t, ply, nodes, choices, trials, policy):
+    """As `gumbel.conclude` for PUCT: the visit counts are learned, and early moves are drawn by them (AlphaZero)."""
+    first, moves = nodes[0].first_edge, nodes[0].edges
+    total, best = 0, 0
+    for i in range(moves):
+        total += trials[first + i].visits
+        if trials[first + i].visits > trials[first + best].visits:
+            best = i
+    for i in range(moves):
+        policy[i] = trials[first + i].visits / total if total > 0 else choices[first + i].prior
+    if total == 0 or ply < rules[0].sampled_plies:
+        left = uniform(trees, t)
+        for i in range(moves):
+            if policy[i] > 0:
+                best = i
+                left -= policy[i]
+                if left < 0:
+                    break
+    return best
 
 
 @kernel
 def _play_moves(
     settings,
+    rules,
+    chosen,
     trees,
     nodes,
     choices,
@@ -138,63 +135,103 @@ def _play_moves(
     noise,
     history,
     repeated,
-    longest,
-    decisive_lead,
+    games,
     log_moves,
+    log_kinds,
     log_slots,
     log_policy,
     log_values,
+    endings,
     results,
 ):
-    """Conclude every search: log the targets, play the move, judge the game; ``results`` int8 [games]."""
+    """Conclude the searches ``chosen``: log the targets, play the move, judge the game, begin the next search.
+
+    ``endings`` uint8 and ``results`` int8 [games] are written for the chosen ones.
+    """
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     policy = np.empty(MAX_MOVES, dtype=np.float32)
-    for t in range(trees.shape[0]):
-        best = conclude(settings, nodes[t], choices[t], trials[t], noise[t], policy)
+    for t in chosen:
         ply = trees[t].plies - 1
-        first = nodes[t, 0].first_edge
-        kept = min(np.int64(nodes[t, 0].edges), TARGET_MOVES)
-        for i in range(TARGET_MOVES):
-            log_slots[t, ply, i] = policy_slot(choices[t, first + i].move) if i < kept else 0
-            log_policy[t, ply, i] = policy[i] if i < kept else 0.0
-        log_values[t, ply] = nodes[t, 0].total / nodes[t, 0].visits
-        move = choices[t, first + best].move
+        if settings[0].formula == GUMBEL:
+            best = conclude(settings, nodes[t], choices[t], trials[t], noise[t], policy)
+        else:
+            best = _conclude_by_visits(rules, trees, t, ply, nodes[t], choices[t], trials[t], policy)
+        root, kind = nodes[t, 0], games[t].kind
+        kept = 0
+        if kind == FULL:
+            for i in range(root.edges):
+                if kept < TARGET_MOVES and policy[i] >= _SMALLEST_SHARE:
+                    log_slots[t, ply, kept] = policy_slot(choices[t, root.first_edge + i].move)
+                    log_policy[t, ply, kept] = policy[i]
+                    kept += 1
+        log_policy[t, ply, kept:] = 0
+        value = np.float32(root.total / root.visits if root.visits > 0 else root.value)
+        log_values[t, ply] = value
+        log_kinds[t, ply] = kind
+        move = choices[t, root.first_edge + best].move
         log_moves[t, ply] = move
+        black = np.int64(black_to_move(history[t, ply, STATE]))
         make_move(history[t], ply, history[t], ply + 1, np.uint64(move))
         trees[t].plies += 1
-        results[t] = judge(history[t], repeated[t], ply + 1, longest, decisive_lead, moves)
-        trees[t].nodes = 0
-        trees[t].edges = 0
-        trees[t].done = 0
+        endings[t], results[t] = judge(
+            history[t], repeated[t], ply + 1, rules[0].longest, rules[0].decisive_lead, moves
+        )
+        if kind != OPENING:
+            held = max(value, games[t].latest[black])
+            games[t].latest[black] = value
+            games[t].lowest[black] = min(games[t].lowest[black], held)
+            if endings[t] == GOING_ON and held < rules[0].resign_below and not games[t].played_on:
+                endings[t], results[t] = RESIGNED, WHITE_WINS if black else BLACK_WINS
+        if endings[t] == GOING_ON:
+            _begin_search(rules, trees, games, t, ply + 1)
 
 
 class GamesAtOnce:
-    """``games`` boards in play; ``step`` plays one move on each and returns the games that ended."""
+    """``games`` boards in play; `step` asks the network once and returns the games that ended.
 
-    def __init__(
-        self, games: int, simulations: int, longest: int, settings: SearchSettings, seed: int, decisive_lead: int = 0
-    ) -> None:
+    Deterministic: the same seed, rules and answers give the same games.
+    """
+
+    def __init__(self, games: int, rules: GameRules, settings: SearchSettings, seed: int) -> None:
         self._settings = settings
         self._record = settings.record()
-        self._simulations = simulations
-        self._longest = longest
-        self._decisive_lead = decisive_lead
-        self._forest = Forest.allocate(games, simulations + 2, longest + 2)
-        start = position_of(chess.Board()).reshape(1, WORDS)
-        for game in range(games):
-            self._forest.plant(game, start, simulations, seed)
-        # Every game starts from the same position, so the streams are set apart by hand.
-        streams = np.random.default_rng(seed).integers(1, 2**63, size=games, dtype=np.uint64)
-        self._forest.trees["random"] = streams
-        self._log_moves = np.zeros((games, longest), dtype=np.uint16)
-        self._log_slots = np.zeros((games, longest, TARGET_MOVES), dtype=np.uint16)
-        self._log_policy = np.zeros((games, longest, TARGET_MOVES), dtype=np.float32)
-        self._log_values = np.zeros((games, longest), dtype=np.float32)
-        self._results = np.full(games, UNFINISHED, dtype=np.int8)
+        self._opening_plies, self._endgame_share = rules.opening_plies, rules.endgame_share
+        self._played_on = rules.played_on
+        self._rules = np.zeros(1, dtype=RULES)
+        for name in RULES.names or ():
+            self._rules[name] = getattr(rules, name)
+        nodes = max(rules.simulations, rules.fast_simulations) + 2
+        self._forest = Forest.allocate(games, nodes, rules.longest + 2)
+        self._games = np.zeros(games, dtype=GAME)
+        self._starts = np.zeros((games, WORDS), dtype=np.uint64)
+        self._log_moves = np.zeros((games, rules.longest), dtype=np.uint16)
+        self._log_kinds = np.zeros((games, rules.longest), dtype=np.uint8)
+        self._log_slots = np.zeros((games, rules.longest, TARGET_MOVES), dtype=np.uint16)
+        self._log_policy = np.zeros((games, rules.longest, TARGET_MOVES), dtype=np.float32)
+        self._log_values = np.zeros((games, rules.longest), dtype=np.float32)
+        self._endings = np.zeros(games, dtype=np.uint8)
+        self._results = np.zeros(games, dtype=np.int8)
         self._everyone = np.arange(games)
+        self._grower: Grower | None = None
+        self.evaluations = 0
+        """How many positions the network was asked about."""
+        for game, stream in enumerate(np.random.default_rng(seed).integers(1, 2**63, size=games, dtype=np.uint64)):
+            self._begin_game(game, stream)
+
+    def __len__(self) -> int:
+        return len(self._games)
+
+    @property
+    def longest(self) -> int:
+        """Most plies of a game."""
+        return int(self._rules["longest"][0])
+
+    def change_rules(self, *, resign_below: float, decisive_lead: int) -> None:
+        """Let these rules hold from now on."""
+        self._rules["resign_below"], self._rules["decisive_lead"] = resign_below, decisive_lead
 
     def step(self, evaluator: Evaluator) -> list[GameRecord]:
-        """Search all boards, play one move on each; records of the games that this move ended, in slot order.
+        """Ask the network about one position of every game at most; records of the games that ended, in slot order.
 
         Raises ``ValueError`` for an evaluator of another input format than the classical one, which replays are in.
         """
@@ -204,9 +241,18 @@ class GamesAtOnce:
                 " play with a network of the classical planes"
             )
         forest = self._forest
-        grow(forest, evaluator, self._settings, self._everyone)
+        if self._grower is None:
+            self._grower = Grower(forest, evaluator, self._settings)
+        self._grower.evaluator = evaluator
+        rows, searching = self._grower.step(self._everyone)
+        self.evaluations += rows
+        if len(searching) == len(self._everyone):
+            return []
+        moving = np.setdiff1d(self._everyone, searching, assume_unique=True)
         _play_moves(
             self._record,
+            self._rules,
+            moving,
             forest.trees,
             forest.nodes,
             forest.choices,
@@ -214,56 +260,68 @@ class GamesAtOnce:
             forest.noise,
             forest.history,
             forest.repeated,
-            self._longest,
-            self._decisive_lead,
+            self._games,
             self._log_moves,
+            self._log_kinds,
             self._log_slots,
             self._log_policy,
             self._log_values,
+            self._endings,
             self._results,
         )
-        ended = np.flatnonzero(self._results != UNFINISHED)
-        return [self._hand_out(int(game)) for game in ended]
+        return [self._hand_out(int(game)) for game in moving[self._endings[moving] != GOING_ON]]
 
     def _hand_out(self, game: int) -> GameRecord:
-        plies = int(self._forest.trees["plies"][game]) - 1
-        record = GameRecord(
-            moves=self._log_moves[game, :plies].copy(),
-            result=int(self._results[game]),
-            policy_slots=self._log_slots[game, :plies].copy(),
-            policy=self._log_policy[game, :plies].astype(np.float16),
-            values=self._log_values[game, :plies].copy(),
-        )
-        self._forest.trees["plies"][game] = 1  # position 0 of the history is still the start position
-        self._forest.repeated[game] = 0
-        self._results[game] = UNFINISHED
+        record = self._record_of(game)
+        self._begin_game(game, self._forest.trees["random"][game])
         return record
 
-    def unfinished(self) -> Unfinished:
-        """The games in play."""
-        plies = np.where(self._results == UNFINISHED, self._forest.trees["plies"] - 1, 0).astype(np.int32)
-        longest = int(plies.max())
-        return Unfinished(
-            plies=plies,
-            moves=self._log_moves[:, :longest].copy(),
-            slots=self._log_slots[:, :longest].copy(),
-            policy=self._log_policy[:, :longest].astype(np.float16),
-            values=self._log_values[:, :longest].copy(),
-            random=self._forest.trees["random"].copy(),
+    def _record_of(self, game: int) -> GameRecord:
+        plies = int(self._forest.trees["plies"][game]) - 1
+        return GameRecord(
+            start=self._starts[game].copy(),
+            moves=self._log_moves[game, :plies].copy(),
+            kinds=self._log_kinds[game, :plies].copy(),
+            slots=np.where(self._log_policy[game, :plies] > 0, self._log_slots[game, :plies], 0).astype(np.uint16),
+            policy=self._log_policy[game, :plies].astype(np.float16),
+            values=self._log_values[game, :plies].copy(),
+            result=int(self._results[game]),
+            ending=int(self._endings[game]),
+            lowest=self._games["lowest"][game].copy(),
+            played_on=bool(self._games["played_on"][game]),
         )
 
-    def go_on_with(self, games: Unfinished) -> None:
-        """Put ``games`` in the place of the first games in play; those that are too long or too many are left out."""
-        start = position_of(chess.Board())
-        for game in range(min(len(games.plies), len(self._results))):
-            plies = int(games.plies[game])
-            if plies >= self._longest:
+    def _begin_game(self, game: int, stream: np.uint64) -> None:
+        generator = np.random.default_rng(int(stream))
+        endgame = generator.random() < self._endgame_share
+        state = self._games[game]
+        state["lowest"] = state["latest"] = _HIGHEST
+        state["opening"] = 0 if endgame else generator.integers(0, self._opening_plies + 1)
+        state["played_on"] = generator.random() < self._played_on
+        self._starts[game] = random_endgame(generator) if endgame else start_position()
+        self._forest.plant(game, self._starts[game : game + 1], 0, 0)
+        self._forest.trees["random"][game] = generator.integers(1, 2**63, dtype=np.uint64)
+        self._endings[game] = self._results[game] = GOING_ON
+        _begin_search(self._rules, self._forest.trees, self._games, game, 0)
+
+    def unfinished(self) -> Unfinished:
+        """The games in play, each at the beginning of the search under way."""
+        return Unfinished([self._record_of(game) for game in range(len(self._games))], self._games.copy())
+
+    def go_on_with(self, unfinished: Unfinished) -> None:
+        """Put games in the place of the first games in play; those that are too long or too many are left out."""
+        for game, (record, state) in enumerate(zip(unfinished.records, unfinished.games, strict=True)):
+            plies = len(record.moves)
+            if game >= len(self._games) or plies >= self.longest:
                 continue
             rows = np.empty((plies + 1, WORDS), dtype=np.uint64)
-            play_out(start, games.moves[game], rows)
-            self._forest.plant(game, rows, self._simulations, 0)
-            self._forest.trees["random"][game] = games.random[game]
-            self._log_moves[game, :plies] = games.moves[game, :plies]
-            self._log_slots[game, :plies] = games.slots[game, :plies]
-            self._log_policy[game, :plies] = games.policy[game, :plies]
-            self._log_values[game, :plies] = games.values[game, :plies]
+            play_out(record.start, record.moves, rows)
+            self._starts[game] = record.start
+            self._games[game] = state
+            self._forest.plant(game, rows, int(state["limit"]), 0)
+            self._forest.trees["random"][game] = state["random"]
+            self._log_moves[game, :plies] = record.moves
+            self._log_kinds[game, :plies] = record.kinds
+            self._log_slots[game, :plies] = record.slots
+            self._log_policy[game, :plies] = record.policy
+            self._log_values[game, :plies] = record.values

@@ -13,12 +13,12 @@ from engines.chess.input_formats import CANONICAL, encoding_of
 from engines.chess.movegen import MAX_MOVES, legal_moves
 from engines.chess.moves import policy_slot
 from engines.chess.planes import count_repetitions, pack_game_plies
-from engines.chess.position import WORDS, decode_move, encode_move, make_move, position_of
+from engines.chess.position import WORDS, decode_move, encode_move, make_move, start_position
 from engines.chess.transforms import POLICY_AFTER
 from engines.chess.turning import canonical_transform
 from engines.compiled import kernel
 from engines.search.growing import Evaluator
-from engines.selfplay.games import UNFINISHED, judge
+from engines.selfplay.endings import GOING_ON, judge
 
 GAMES_AT_ONCE = 256
 _RESULTS = {1: "1-0", 0: "1/2-1/2", -1: "0-1"}
@@ -34,8 +34,10 @@ def _encode_active(rows, repeated, plies, active, encoding, masks, values):
 
 
 @kernel
-def _sample_moves(rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, results):
-    """One move for each active game by its softmax policy; ``results`` as in ``games.judge``."""
+def _sample_moves(
+    rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, endings, results
+):
+    """One move for each active game by its softmax policy; ``endings`` and ``results`` as in ``endings.judge``."""
     moves = np.empty(MAX_MOVES, dtype=np.uint64)
     weights = np.empty(MAX_MOVES, dtype=np.float64)
     for i in range(active.shape[0]):
@@ -59,7 +61,7 @@ def _sample_moves(rows, repeated, plies, active, encoding, logits, draws, temper
         played[game, ply] = moves[chosen]
         make_move(rows[game], ply, rows[game], ply + 1, moves[chosen])
         plies[game] = ply + 1
-        results[game] = judge(rows[game], repeated[game], ply + 1, longest, 0, moves)
+        endings[game], results[game] = judge(rows[game], repeated[game], ply + 1, longest, 0, moves)
 
 
 def play_policy_games(
@@ -100,22 +102,25 @@ def _play(
     repeated = np.zeros((games, longest + 1), dtype=np.uint8)
     played = np.zeros((games, longest), dtype=np.uint64)
     plies = np.zeros(games, dtype=np.int64)
-    results = np.full(games, UNFINISHED, dtype=np.int8)
+    endings = np.full(games, GOING_ON, dtype=np.uint8)
+    results = np.zeros(games, dtype=np.int8)
     scratch = np.empty(MAX_MOVES, dtype=np.uint64)
-    start = position_of(chess.Board())
+    start = start_position()
     for game, opening in enumerate(openings):
         rows[game, 0] = start
         _play_opening(rows[game], played[game], opening, longest)
         plies[game] = len(opening)
         count_repetitions(rows[game, : len(opening) + 1], repeated[game])
-        results[game] = judge(rows[game], repeated[game], len(opening), longest, 0, scratch)
+        endings[game], results[game] = judge(rows[game], repeated[game], len(opening), longest, 0, scratch)
     masks = np.zeros((games, 112), dtype=np.uint64)
     values = np.ones((games, 112), dtype=np.float32)
-    while len(active := np.flatnonzero(results == UNFINISHED)):
+    while len(active := np.flatnonzero(endings == GOING_ON)):
         _encode_active(rows, repeated, plies, active, encoding, masks, values)
         logits = agent.evaluate_packed(masks[: len(active)], values[: len(active)]).logits
         draws = generator.random(len(active))
-        _sample_moves(rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, results)
+        _sample_moves(
+            rows, repeated, plies, active, encoding, logits, draws, temperature, longest, played, endings, results
+        )
     found: list[tuple[tuple[str, ...], str]] = []
     for moves, plies_played, result in zip(played, plies, results, strict=True):
         spelt = tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(moves[:plies_played]))

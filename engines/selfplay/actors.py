@@ -1,0 +1,228 @@
+"""Who plays the games: threads beside the learner, or the learner's own thread in turns with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from engines.networks import Agent, Network
+from engines.search.settings import SearchSettings
+from engines.selfplay.config import Campaign
+from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
+from engines.selfplay.records import GameRecord
+from engines.selfplay.resignation import NEVER
+
+_POLL_S = 0.05
+
+
+class Actors(Protocol):
+    """Plays games with the newest network it was given."""
+
+    def publish(self, network: Network, *, resign_below: float, decisive_lead: int) -> None:
+        """Play with these weights (without batch normalisation) and rules from now on."""
+
+    def collect(self, positions: int, until: float) -> list[GameRecord]:
+        """Finished games with ``positions`` positions or a little more; fewer at ``until`` (`time.monotonic`)."""
+
+    def unfinished(self) -> list[Unfinished]:
+        """The games in play."""
+
+    @property
+    def evaluations(self) -> int:
+        """How many positions were evaluated since the start of this leg."""
+
+    def close(self) -> None:
+        """Stop playing."""
+
+
+def search_settings(campaign: Campaign) -> SearchSettings:
+    """How the campaign's moves are searched for."""
+    if campaign.search == "gumbel":
+        return SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=campaign.considered_moves)
+    return SearchSettings(
+        formula="alphazero", two_fold_draws=True, c_puct=1.25, c_base=19652.0, c_factor=1.0, noise_fraction=0.25
+    )
+
+
+def game_rules(campaign: Campaign) -> GameRules:
+    """How the campaign's games are played; nobody resigns before that is published."""
+    return GameRules(
+        simulations=campaign.simulations,
+        fast_simulations=campaign.fast_simulations,
+        full_share=campaign.full_share,
+        sampled_plies=campaign.sampled_plies,
+        opening_plies=campaign.opening_plies,
+        endgame_share=campaign.endgame_share,
+        longest=campaign.longest_game,
+        resign_below=NEVER,
+        played_on=campaign.played_on if campaign.resign_errors > 0 else 1.0,
+    )
+
+
+def tables(campaign: Campaign, actors: int, seed: int, saved: Sequence[Unfinished] = ()) -> list[GamesAtOnce]:
+    """The campaign's games, shared out to ``actors``, going on with those ``saved``."""
+    sizes = [len(part) for part in np.array_split(np.arange(campaign.games_at_once), actors) if len(part)]
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes), np.uint64)
+    games = [
+        GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(number) >> 1)
+        for size, number in zip(sizes, seeds, strict=True)
+    ]
+    for table, unfinished in zip(games, saved, strict=False):
+        table.go_on_with(unfinished)
+    return games
+
+
+class PlayingAgent:
+    """The agent that plays, with weights that can be exchanged while threads ask it."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.agent: Agent | None = None
+
+    def publish(self, network: Network) -> Agent:
+        """Play with ``network``'s weights.
+
+        On a GPU they are written into the network that plays, so that recorded graphs stay good; a batch under way may
+        see some of both.  On a processor a compiled network is made anew.
+        """
+        if self.agent is None or self._device == "cpu":
+            # Compiled float32 is what a processor does best; a GPU takes the shorter numbers.
+            dtype = "float32" if self._device == "cpu" else "bfloat16"
+            self.agent = Agent(network, name="selfplay", device=self._device, dtype=dtype)
+        else:
+            write_weights(network, self.agent.network)
+        return self.agent
+
+
+@torch.no_grad()
+def write_weights(source: Network, target: Network) -> None:
+    """Copy the weights into a network of the same shape, each rounded to the type it has there."""
+    weights = source.state_dict()
+    for name, weight in target.state_dict().items():
+        weight.copy_(weights[name])
+
+
+class InTurn:
+    """One table of games, played in the caller's thread: deterministic, and nobody plays while the network learns."""
+
+    def __init__(self, games: GamesAtOnce, device: str) -> None:
+        self._games, self._player = games, PlayingAgent(device)
+
+    def publish(self, network: Network, *, resign_below: float, decisive_lead: int) -> None:
+        self._player.publish(network)
+        self._games.change_rules(resign_below=resign_below, decisive_lead=decisive_lead)
+
+    def collect(self, positions: int, until: float) -> list[GameRecord]:
+        if self._player.agent is None:
+            raise ValueError("no network was published: there is nothing to play with")
+        found: list[GameRecord] = []
+        while sum(len(game.moves) for game in found) < positions and time.monotonic() <= until:
+            found += self._games.step(self._player.agent)
+        return found
+
+    def unfinished(self) -> list[Unfinished]:
+        return [self._games.unfinished()]
+
+    @property
+    def evaluations(self) -> int:
+        return self._games.evaluations
+
+    def close(self) -> None:
+        pass
+
+
+class Threads:
+    """A thread a table; they play on while the caller learns, at most ``ahead`` positions further than it has taken.
+
+    The kernels and torch let go of the interpreter, so threads are enough to use as many cores.
+    """
+
+    def __init__(self, games: Sequence[GamesAtOnce], device: str, ahead: int) -> None:
+        self._games, self._ahead = games, ahead
+        self._player = PlayingAgent(device)
+        self._changed = threading.Condition()
+        self._finished: list[GameRecord] = []
+        self._backlog = 0
+        self._stopped = False
+        self._failure: BaseException | None = None
+        # Held by its thread during a step: who holds all of them sees the games stand still.
+        self._steps = [threading.Lock() for _ in games]
+        self._wanted = threading.Event()
+        self._wanted.set()
+        self._threads = [
+            threading.Thread(target=self._play, args=pair, daemon=True, name=f"actor-{number}")
+            for number, pair in enumerate(zip(games, self._steps, strict=True))
+        ]
+
+    def publish(self, network: Network, *, resign_below: float, decisive_lead: int) -> None:
+        first = self._player.agent is None
+        self._player.publish(network)
+        for games in self._games:
+            games.change_rules(resign_below=resign_below, decisive_lead=decisive_lead)
+        if first:
+            for thread in self._threads:
+                thread.start()
+
+    def collect(self, positions: int, until: float) -> list[GameRecord]:
+        with self._changed:
+            while self._backlog < positions and self._failure is None:
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, _POLL_S))
+            if self._failure is not None:
+                raise self._failure
+            found, self._finished, self._backlog = self._finished, [], 0
+            self._changed.notify_all()
+        return found
+
+    def unfinished(self) -> list[Unfinished]:
+        self._wanted.clear()
+        try:
+            found = []
+            for games, step in zip(self._games, self._steps, strict=True):
+                with step:
+                    found.append(games.unfinished())
+            return found
+        finally:
+            self._wanted.set()
+
+    @property
+    def evaluations(self) -> int:
+        return sum(games.evaluations for games in self._games)
+
+    def close(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _play(self, games: GamesAtOnce, step: threading.Lock) -> None:
+        try:
+            while not self._stopped:
+                self._wanted.wait()
+                agent = self._player.agent
+                assert agent is not None, "threads start once a network is published"
+                with step:
+                    ended = games.step(agent)
+                if ended:
+                    self._hand_in(ended)
+        except BaseException as failure:  # whatever it is, the learner's thread must hear of it
+            with self._changed:
+                self._failure = failure
+                self._changed.notify_all()
+
+    def _hand_in(self, ended: list[GameRecord]) -> None:
+        with self._changed:
+            self._finished += ended
+            self._backlog += sum(len(game.moves) for game in ended)
+            self._changed.notify_all()
+            while self._backlog > self._ahead and not self._stopped:
+                self._changed.wait(_POLL_S)
