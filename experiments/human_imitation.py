@@ -1,15 +1,17 @@
 """Train the shipped human-imitation network: a small network that predicts the moves of people.
 
-    python -m experiments.human_imitation GAMES.pgn[.zst] ... --out human.pb.gz --minutes 25
+    python -m experiments.human_imitation GAMES.pgn[.zst] ... --out human.pb.gz --minutes 25 [--beside NET ...]
 
 One game in twenty is held out by the hash of its moves; the share of its moves that the network ranks first is printed
-and stored in the network file.  Moves of every player count alike, whatever the rating.
+and stored in the network file, and with it that of other networks on the same positions (``--beside``).  Moves
+of every player count alike, whatever the rating.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,12 +22,13 @@ import torch
 
 from conceptmine.positions import GameRecord, board_of, read_games
 from engines.chess import policy_index
-from engines.chess.position import encode_move
-from engines.networks import Agent, Network, NetworkConfig, NetworkInfo, Tower, ValueHead, write_network
-from engines.selfplay.games import TARGET_MOVES
-from engines.selfplay.games import GameRecord as PlayedGame
+from engines.chess.position import encode_move, start_position
+from engines.networks import Agent, Network, NetworkConfig, NetworkInfo, Tower, ValueHead, load_agent, write_network
+from engines.selfplay.endings import MATE
 from engines.selfplay.learner import Learner, annealed
-from engines.selfplay.replay import Replay, positions_of_games
+from engines.selfplay.records import FULL, TARGET_MOVES
+from engines.selfplay.records import GameRecord as PlayedGame
+from engines.selfplay.window import Window
 
 CONFIG = NetworkConfig(Tower(48, blocks=4, se_channels=12), value=ValueHead(planes=8, hidden=64))
 HELD_OUT_ONE_IN = 20
@@ -47,7 +50,16 @@ def as_played(game: GameRecord) -> PlayedGame:
     policy = np.zeros((n, TARGET_MOVES), dtype=np.float16)
     policy_slots[:, 0], policy[:, 0] = slots, 1
     return PlayedGame(
-        np.array(moves, dtype=np.uint16), RESULTS[game.result], policy_slots, policy, np.zeros(n, dtype=np.float32)
+        start=start_position(),
+        moves=np.array(moves, dtype=np.uint16),
+        kinds=np.full(n, FULL, dtype=np.uint8),
+        slots=policy_slots,
+        policy=policy,
+        values=np.zeros(n, dtype=np.float32),
+        result=RESULTS[game.result],
+        ending=MATE,  # or anything else: only the result is learned
+        lowest=np.zeros(2, dtype=np.float32),
+        played_on=True,
     )
 
 
@@ -61,9 +73,8 @@ def usable(games: Iterable[GameRecord]) -> list[GameRecord]:
     return [game for game in games if game.fen is None and game.result in RESULTS]
 
 
-def move_matching(network: Network, games: Sequence[GameRecord], positions: int, seed: int) -> tuple[float, int]:
-    """Share of held-out moves that are the network's first choice among the legal ones, and the number of positions."""
-    agent = Agent(network, "human")
+def move_matching(agent: Agent, games: Sequence[GameRecord], positions: int, seed: int) -> tuple[float, int]:
+    """Share of held-out moves that are the agent's first choice among the legal ones, and the number of positions."""
     places = [(game, ply) for game in range(len(games)) for ply in range(len(games[game].moves))]
     chosen = np.random.default_rng(seed).permutation(len(places))[:positions]
     hits = 0
@@ -83,33 +94,41 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--beside", nargs="*", default=[], help="networks to measure on the same positions")
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        train(arguments, Path(folder))
+
+
+def train(arguments: argparse.Namespace, folder: Path) -> None:
+    """Train, measure and write; the positions lie in files in ``folder``."""
     torch.set_num_threads(1)
     games = usable(read_games(arguments.games, on_error="skip"))
     training = [game for game in games if not held_out(game)]
     measuring = [game for game in games if held_out(game)]
-    replay = Replay(window=1 << 40, value_from_search=0.0)
+    window = Window(folder, sum(len(game.moves) for game in training))
     for start in range(0, len(training), 500):
-        replay.add(positions_of_games([as_played(game) for game in training[start : start + 500]]))
-    print(f"{len(training)} games, {len(replay)} positions to learn from; {len(measuring)} games held out", flush=True)
+        window.add([as_played(game) for game in training[start : start + 500]])
+    print(f"{len(training)} games, {len(window)} positions to learn from; {len(measuring)} games held out", flush=True)
     network = Network(CONFIG, batch_norm=True, seed=arguments.seed)
     learner = Learner(network, weight_decay=1e-4, average_decay=0.999, warm_up_steps=200)
     generator = np.random.default_rng(arguments.seed)
     begun, told = time.monotonic(), 0.0
     while (share := (time.monotonic() - begun) / (60 * arguments.minutes)) < 1:
-        losses = learner.step(replay.draw(BATCH, generator), annealed(arguments.learning_rate, 0.0, share))
+        batch = window.draw(BATCH, mix=0.0, mirrored=True, generator=generator)
+        losses = learner.step(batch, annealed(arguments.learning_rate, 0.0, share))
         if time.monotonic() - told > 120:
             told = time.monotonic()
-            match, _ = move_matching(learner.playing_network(), measuring, 2000, 0)
+            match, _ = move_matching(Agent(learner.playing_network(), "human"), measuring, 2000, 0)
             print(
                 f"{share:.0%} step {learner.steps}: policy {losses.policy:.3f}, value {losses.value:.3f}, "
                 f"match {match:.3f}",
                 flush=True,
             )
-    match, positions = move_matching(learner.playing_network(), measuring, 20_000, 1)
+    match, positions = move_matching(Agent(learner.playing_network(), "human"), measuring, 20_000, 1)
     result = {
         "training_games": len(training),
-        "training_positions": len(replay),
+        "training_positions": len(window),
         "held_out_games": len(measuring),
         "held_out_positions": positions,
         "move_matching": round(match, 4),
@@ -117,6 +136,7 @@ def main() -> None:
         "batch": BATCH,
         "minutes": arguments.minutes,
     }
+    beside = {str(name): move_matching(load_agent(name), measuring, 20_000, 1)[0] for name in arguments.beside}
     info = NetworkInfo(
         licence="GPL-3.0-or-later",
         training_steps=learner.steps,
@@ -124,7 +144,7 @@ def main() -> None:
         training_parameters=json.dumps(result),
     )
     write_network(learner.playing_network(), arguments.out, info)
-    print(json.dumps(result))
+    print(json.dumps(result | {"beside": {Path(name).name: round(share, 4) for name, share in beside.items()}}))
 
 
 if __name__ == "__main__":
