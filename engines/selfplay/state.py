@@ -123,10 +123,13 @@ def load_state(folder: Path, learner: Learner) -> Saved:
             resignation=arrays["resignation"],
         )
         names = json.loads(notes["games"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is of another version of this program or damaged ({error})") from None
     for name in names:
-        saved.tail.extend(unpack_games(_read(folder / name).arrays))
+        try:
+            saved.tail.extend(unpack_games(_read(folder / name).arrays))
+        except (KeyError, IndexError) as error:
+            raise ValueError(f"{folder / name} does not hold games ({error}): give another state folder") from None
     return saved
 
 
