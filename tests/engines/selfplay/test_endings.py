@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import NamedTuple
+from typing import Any
 
 import chess
 import numpy as np
@@ -35,40 +35,21 @@ from engines.selfplay.metrics import Round
 Games = Callable[[int, int, int], Iterator[chess.Board]]
 
 
-class Verdict(NamedTuple):
-    ending: int
-    result: int
-
-
-def by_python_chess(board: chess.Board, longest: int) -> Verdict:
-    """How the game stands, by python-chess; a game of ``longest`` plies is drawn."""
-    if board.is_checkmate():
-        return Verdict(MATE, BLACK_WINS if board.turn == chess.WHITE else WHITE_WINS)
-    if board.is_stalemate():
-        return Verdict(STALEMATE, DRAW)
-    if board.is_insufficient_material():
-        return Verdict(MATERIAL, DRAW)
-    if board.halfmove_clock >= 100:
-        return Verdict(FIFTY_MOVES, DRAW)
-    if board.is_repetition(3):
-        return Verdict(REPETITION, DRAW)
-    return Verdict(LENGTH if len(board.move_stack) >= longest else GOING_ON, DRAW)
-
-
-def judged(board: chess.Board, longest: int, decisive_lead: int = 0) -> Verdict:
-    """The verdict of the kernel."""
+def judged(board: chess.Board, longest: int, decisive_lead: int = 0) -> tuple[int, int]:
+    """Ending and result by the kernel."""
     rows = game_rows(board)
     repeated = np.zeros(len(rows), dtype=np.uint8)
-    return Verdict(*judge(rows, repeated, len(rows) - 1, longest, decisive_lead, np.zeros(256, dtype=np.uint64)))
+    ending, result = judge(rows, repeated, len(rows) - 1, longest, decisive_lead, np.zeros(256, dtype=np.uint64))
+    return int(ending), int(result)
 
 
-def test_every_position_is_judged_as_by_python_chess(random_games: Games) -> None:
+def test_every_position_is_judged_as_by_python_chess(random_games: Games, referee: Callable[..., Any]) -> None:
     seen: Counter[int] = Counter()
     for game in random_games(12, 40, 90):
         board = game.root()
         for move in game.move_stack:
             board.push(move)
-            expected = by_python_chess(board, 80)
+            expected = referee(board, 80)
             seen[expected.ending] += 1
             assert judged(board, 80) == expected, board.fen()
             if expected.ending != GOING_ON:
