@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chess
 import pytest
 import torch
 
 from engines.chess.position import decode_move
+from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.endings import (
     BLACK_WINS,
@@ -23,6 +24,7 @@ from engines.selfplay.endings import (
     STALEMATE,
     WHITE_WINS,
 )
+from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
 from engines.selfplay.pgn import board_of
 from engines.selfplay.records import GameRecord
 
@@ -33,6 +35,37 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def mixed_games() -> GamesAtOnce:
+    """Sixteen games at once of all kinds: openings, fast and full searches, endgames, resignations."""
+    rules = GameRules(
+        simulations=6,
+        fast_simulations=2,
+        full_share=0.25,
+        opening_plies=4,
+        endgame_share=0.2,
+        longest=60,
+        resign_below=-0.15,
+        played_on=0.5,
+    )
+    return GamesAtOnce(16, rules, SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=4), seed=1)
+
+
+@pytest.fixture(scope="session")
+def played(mixed_games: GamesAtOnce, hashing: Callable[..., Any]) -> list[GameRecord]:
+    """Games that have ended in many ways."""
+    evaluator, found = hashing(3), []
+    while len(found) < 60:
+        found += mixed_games.step(evaluator)
+    return found
+
+
+@pytest.fixture(scope="session")
+def in_play(mixed_games: GamesAtOnce, played: list[GameRecord]) -> Unfinished:
+    """The games that were under way when the last of ``played`` ended."""
+    return mixed_games.unfinished()
 
 
 @pytest.fixture(scope="session")
