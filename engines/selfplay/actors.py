@@ -13,7 +13,7 @@ import torch
 from engines.networks import Agent, Network
 from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign
-from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
+from engines.selfplay.games import GAME, GameRules, GamesAtOnce, Unfinished
 from engines.selfplay.records import GameRecord
 from engines.selfplay.resignation import NEVER
 
@@ -65,15 +65,20 @@ def game_rules(campaign: Campaign) -> GameRules:
 
 
 def tables(campaign: Campaign, actors: int, seed: int, saved: Sequence[Unfinished] = ()) -> list[GamesAtOnce]:
-    """The campaign's games, shared out to ``actors``, going on with those ``saved``."""
+    """The campaign's games, shared out to ``actors``, going on with those ``saved``, by however many actors."""
     sizes = [len(part) for part in np.array_split(np.arange(campaign.games_at_once), actors) if len(part)]
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes), np.uint64)
     games = [
         GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(number) >> 1)
         for size, number in zip(sizes, seeds, strict=True)
     ]
-    for table, unfinished in zip(games, saved, strict=False):
-        table.go_on_with(unfinished)
+    records = [record for unfinished in saved for record in unfinished.records]
+    states = np.concatenate([np.empty(0, dtype=GAME), *(unfinished.games for unfinished in saved)])
+    first = 0
+    for table, size in zip(games, sizes, strict=True):
+        part = slice(first, first + size)
+        table.go_on_with(Unfinished(records[part], states[part]))
+        first += size
     return games
 
 
@@ -150,7 +155,7 @@ class Threads:
         self._backlog = 0
         self._stopped = False
         self._failure: BaseException | None = None
-        # Held by its thread during a step: who holds all of them sees the games stand still.
+        # Held by its thread during a step: who holds it sees the games of that table stand still.
         self._steps = [threading.Lock() for _ in games]
         self._wanted = threading.Event()
         self._wanted.set()

@@ -136,7 +136,7 @@ class _Run:
         if not (self.folder / STATE_FILE).exists():
             return None
         saved = load_state(self.folder, self.learner)
-        if saved.campaign["network"] != self.campaign.as_json()["network"]:
+        if saved.campaign.get("network") != self.campaign.as_json()["network"]:
             raise ValueError(f"{self.folder} holds a campaign with another network: give another state folder")
         return saved
 
@@ -187,9 +187,11 @@ class _Run:
             kept += len(self.tail[first].moves)
         self.tail = self.tail[first:]
 
-    def learn(self, searched: int, rate: float) -> Losses:
+    def learn(self, searched: int, rate: float) -> Losses | None:
         """Train on the window in proportion to the ``searched`` new positions of full searches; mean losses."""
         campaign = self.campaign
+        if not searched:  # a leg may end after one game of openings and fast searches
+            return None
         steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
         losses = []
         for _ in range(steps):
@@ -197,7 +199,7 @@ class _Run:
             losses.append(self.learner.step(batch, rate))
         return Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
 
-    def _log(self, games: list[GameRecord], losses: Losses, rate: float, waited_until: float) -> None:
+    def _log(self, games: list[GameRecord], losses: Losses | None, rate: float, waited_until: float) -> None:
         now = time.monotonic()
         self._count_time()
         counters, ended = self.counters, Counter(ENDINGS[game.ending] for game in games)
@@ -218,12 +220,12 @@ class _Run:
             evaluations_per_second=round(evaluated / max(playing, 1e-3), 1),
             steps=self.learner.steps,
             learning_rate=rate,
-            policy_loss=losses.policy,
-            value_loss=losses.value,
-            moves_left_loss=losses.moves_left,
-            policy_entropy=losses.policy_entropy,
-            policy_kl=losses.policy - losses.policy_entropy,
-            value_accuracy=losses.value_accuracy,
+            policy_loss=losses.policy if losses else None,
+            value_loss=losses.value if losses else None,
+            moves_left_loss=losses.moves_left if losses else None,
+            policy_entropy=losses.policy_entropy if losses else None,
+            policy_kl=losses.policy - losses.policy_entropy if losses else None,
+            value_accuracy=losses.value_accuracy if losses else None,
             drawn=sum(game.result == 0 for game in games) / len(games),
             plies=float(np.mean([len(game.moves) for game in games])),
             white_score=float(np.mean([(1 + game.result) / 2 for game in games])),
@@ -233,9 +235,10 @@ class _Run:
         )
         self.metrics.add(row)
         self.round_began = now
+        learned = f"policy {losses.policy:.3f}, value {losses.value:.3f}" if losses else "nothing to learn"
         self.report(
-            f"round {row.round}: {row.positions:,} positions, {row.games:,} games, policy {losses.policy:.3f}, "
-            f"value {losses.value:.3f}, drawn {row.drawn:.0%}, {row.plies:.0f} plies a game, "
+            f"round {row.round}: {row.positions:,} positions, {row.games:,} games, {learned}, "
+            f"drawn {row.drawn:.0%}, {row.plies:.0f} plies a game, "
             f"{row.evaluations_per_second:,.0f} evaluations a second"
         )
 
@@ -290,14 +293,18 @@ def run_campaign(
         report: is given a line about every round.
 
     Raises:
-        ValueError: the folder cannot be used, its state is damaged or of a campaign with another network, or
-            ``minutes`` is not above 0.
+        ValueError: the folder or the device cannot be used, the state is damaged or of a campaign with another network,
+            or ``minutes`` is not above 0.
     """
     if not minutes > 0:
         raise ValueError(f"a campaign needs more than 0 minutes, not {minutes}")
     deadline = clock() + 60 * minutes
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"the device {device!r} cannot be used on this machine: try 'cpu'") from None
     if device == "cpu":
         # Actors and the learner share the cores out among themselves; more threads each would only wait for each other.
         torch.set_num_threads(1)
@@ -308,7 +315,8 @@ def run_campaign(
         while (left := deadline - clock()) > 0:
             if run.play_round(time.monotonic() + left):
                 run.save_if_due()
-        run.play_round(time.monotonic())  # games that ended meanwhile
+        run.actors.close()  # from here on no game ends unseen
+        run.play_round(time.monotonic())
     finally:
         # Also on Ctrl-C; an error of an actor leaves its games as they are.
         try:

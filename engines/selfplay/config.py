@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 SEARCHES: Final = ("gumbel", "alphazero")
+_LARGEST: Final = 2**63 - 1  # TOML's largest whole number
 
 
-def _number(default: float, least: float, most: float = math.inf, *, above: bool = False) -> Any:
+def _number(default: float, least: float, most: float = _LARGEST, *, above: bool = False) -> Any:
     """A field with its range; ``above``: ``least`` itself is too little."""
     return field(default=default, metadata={"least": least, "most": most, "above": above})
 
@@ -24,14 +25,14 @@ def _check_numbers(settings: Any) -> None:
         if "least" not in limits:
             continue
         whole = isinstance(entry.default, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or not abs(value) < math.inf:
             raise ValueError(f"{entry.name} is {value!r}: it must be a {'whole' if whole else 'finite'} number")
         least, most = limits["least"], limits["most"]
         if value < least or value > most or (limits["above"] and value == least):
             rule = f"above {least}" if limits["above"] else f"{least} or more"
-            raise ValueError(
-                f"{entry.name} is {value}: it must be {rule}{f', at most {most}' if most < math.inf else ''}"
-            )
+            limit = f", at most {most}" if most < _LARGEST or value > most else ""
+            raise ValueError(f"{entry.name} is {value}: it must be {rule}{limit}")
 
 
 @dataclass(frozen=True)

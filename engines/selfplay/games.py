@@ -309,10 +309,14 @@ class GamesAtOnce:
         return Unfinished([self._record_of(game) for game in range(len(self._games))], self._games.copy())
 
     def go_on_with(self, unfinished: Unfinished) -> None:
-        """Put games in the place of the first games in play; those that are too long or too many are left out."""
+        """Put games in the place of the first games in play, before the first `step`.
+
+        Those that are too long, too many or over (an interrupt may come between a game's last move and the next game)
+        are left out.
+        """
         for game, (record, state) in enumerate(zip(unfinished.records, unfinished.games, strict=True)):
             plies = len(record.moves)
-            if game >= len(self._games) or plies >= self.longest:
+            if game >= len(self._games) or plies >= self.longest or record.ending != GOING_ON:
                 continue
             rows = np.empty((plies + 1, WORDS), dtype=np.uint64)
             play_out(record.start, record.moves, rows)

@@ -63,7 +63,7 @@ class Learner:
             if weight.ndim == 4:  # laid out as the planes are
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         # Where bfloat16 has no matrix unit of its own it is slower than float32 (by half on AVX-512 without AMX).
-        self._bfloat16 = self.device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+        self._bfloat16 = self.device.type == "cuda" or _has_matrix_unit()
         self.average = deepcopy(network).requires_grad_(False).eval()
         self.steps = 0
         self._average_decay = average_decay
@@ -129,6 +129,11 @@ class Learner:
     def playing_network(self) -> Network:
         """The averaged weights with batch normalisation folded in: what plays and what is written to files."""
         return self.average.folded()
+
+
+def _has_matrix_unit() -> bool:
+    """Whether this processor multiplies matrices of bfloat16 in a unit of its own; no, if torch is too old to say."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import chess
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from engines.chess.position import WORDS, decode_move, encode_move, make_move, s
 from engines.chess.transforms import POLICY_AFTER
 from engines.chess.turning import canonical_transform
 from engines.compiled import kernel
+from engines.python_chess import chess
 from engines.search.growing import Evaluator
 from engines.selfplay.endings import GOING_ON, judge
 

@@ -30,9 +30,9 @@ class Measured(NamedTuple):
 class Resignation:
     """The newest games that were played on, and the threshold that follows from them.
 
-    A side would resign when two of its searches in a row give it less than the threshold; the first one to get there
-    counts.  The threshold is the highest at which the rate of errors, measured in at least 60 games, is at most
-    ``errors``; AlphaGo Zero's rule.
+    A side would resign when two of its searches in a row give it less than the threshold; where both would have, the
+    one that stood lower counts.  The threshold is the highest at which the rate of errors, measured in at least 60
+    games, is at most ``errors``; AlphaGo Zero's rule.
     """
 
     def __init__(self, errors: float) -> None:
@@ -46,8 +46,7 @@ class Resignation:
                 self._lowest.append((float(game.lowest[0]), float(game.lowest[1]), game.result))
 
     def measured(self, threshold: float) -> Measured:
-        """What would have happened at ``threshold``; a game in which both would have resigned counts as wrong unless
-        it was lost by the side that stood lower."""
+        """What would have happened at ``threshold``."""
         games = wrong = 0
         for white, black, result in self._lowest:
             if min(white, black) < threshold:

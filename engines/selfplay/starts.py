@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.chess.bits import mirror
+from engines.chess.attacks import KING
+from engines.chess.bits import lowest, mirror
 from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
 from engines.chess.position import (
     CASTLING_KEYS,
@@ -32,15 +33,18 @@ _CHANCES: Final = (0.35, 0.1, 0.1, 0.2, 0.25)  # pawn, knight, bishop, rook, que
 
 @kernel
 def _is_playable(row, turned, moves):
-    """White (to move) has a move, Black is not in check, and somebody may yet mate."""
+    """The kings stand apart, nobody is in check, White (to move) has a move, and somebody may yet mate."""
+    if KING[lowest(row[KINGS])] & row[KINGS]:
+        return False
     for word in range(KINGS + 1):
         turned[word] = mirror(row[word])
     turned[OWN] = mirror((row[PAWNS] | row[KNIGHTS] | row[DIAGONALS] | row[ORTHOGONALS] | row[KINGS]) & ~row[OWN])
-    return not in_check(turned) and not insufficient_material(row) and legal_moves(row, moves, 0) > 0
+    checked = in_check(turned) or in_check(row)  # no game leads to some of the checks by two or three men at once
+    return not checked and not insufficient_material(row) and legal_moves(row, moves, 0) > 0
 
 
 def random_endgame(generator: np.random.Generator) -> NDArray[np.uint64]:
-    """A legal position (uint64 [8]) of the two kings and one to four other men, White to move.
+    """A legal position (uint64 [8]) of the two kings and one to four other men, White to move and not in check.
 
     Kind and colour of each man and all squares are drawn independently; nobody may castle; the clocks are 0.
     """

@@ -131,7 +131,7 @@ def load_state(folder: Path, learner: Learner) -> Saved:
             unfinished=[_unfinished(arrays, f"unfinished.{actor}") for actor in range(int(notes["actors"]))],
             resignation=arrays["resignation"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): give another state folder") from None
 
 

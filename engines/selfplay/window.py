@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -130,8 +131,8 @@ class Window:
     Args:
         folder: is made, and files of another size in it are replaced.
         size: positions that are drawn from.
-        added: positions ever added, as a saved state counts them; files of a window that went further are gone on
-            with from there, others begin empty.
+        added: positions ever added, as a saved state counts them; files of a window that went as far or further are
+            gone on with from there, others begin empty.
     """
 
     def __init__(self, folder: Path, size: int, added: int = 0) -> None:
@@ -140,20 +141,21 @@ class Window:
         self._capacity = size + self._slack
         about = {"capacity": self._capacity, "format": 1}
         known = _read_about(folder / _ABOUT)
-        fits = known is not None and known.items() >= about.items()
+        fits = known is not None and known.items() >= about.items() and known["added"] >= added
         folder.mkdir(parents=True, exist_ok=True)
+        files = {name: folder / f"{name}.bin" for name in POSITION}
+        fits = fits and all(_size_of(file) == self._capacity * _bytes_of(name) for name, file in files.items())
         self._about_file, self._about = folder / _ABOUT, about
         if not fits:
             (folder / _ABOUT).unlink(missing_ok=True)
         self._ring: dict[str, NDArray[Any]] = {}
         self._maps: list[np.memmap[Any, Any]] = []
         for name, (dtype, shape) in POSITION.items():
-            path = folder / f"{name}.bin"
-            mode: Any = "r+" if fits and path.exists() else "w+"
-            mapped = np.memmap(path, dtype=dtype, mode=mode, shape=(self._capacity, *shape))
+            mapped = np.memmap(files[name], dtype=dtype, mode="r+" if fits else "w+", shape=(self._capacity, *shape))
             self._maps.append(mapped)
             self._ring[name] = np.asarray(mapped)
-        first = int(known["first"]) if fits and known is not None else added
+        # Before these there may be positions that a window that went further has written over.
+        first = max(known["first"], known["added"] - size) if fits and known is not None else added
         self._added, self._saved = added, added
         self._first = min(first, added)
         """Number of the oldest position that the ring has held without a gap since."""
@@ -177,7 +179,7 @@ class Window:
         """Bring the files to the disk, before the state that counts on them is saved."""
         for mapped in self._maps:
             mapped.flush()
-        write_whole(self._about_file, json.dumps(self._about | {"first": self._first}).encode())
+        write_whole(self._about_file, json.dumps(self._about | {"first": self._first, "added": self._added}).encode())
         self._saved = self._added
 
     def add(self, games: Sequence[GameRecord]) -> int:
@@ -267,9 +269,19 @@ class Window:
         return chosen[:size]
 
 
+def _bytes_of(name: str) -> int:
+    dtype, shape = POSITION[name]
+    return np.dtype(dtype).itemsize * math.prod(shape)
+
+
+def _size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else -1
+
+
 def _read_about(path: Path) -> dict[str, int] | None:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return about if isinstance(about, dict) and isinstance(about.get("first"), int) else None
+    known = isinstance(about, dict) and all(isinstance(about.get(name), int) for name in ("first", "added"))
+    return about if known else None

@@ -65,12 +65,12 @@ class ConstantEvaluator:
         return Packed(np.zeros((len(masks), 1858), dtype=np.float32), np.tile(self.wdl, (len(masks), 1)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hashing() -> Callable[..., HashingEvaluator]:
     return HashingEvaluator
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def constant() -> Callable[..., ConstantEvaluator]:
     return ConstantEvaluator
 
