@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from engines.selfplay.replay import positions_of_games
 from numpy.typing import NDArray
 
 from engines.networks import Agent, Network, load_agent
@@ -18,7 +19,6 @@ from engines.search import PRESETS
 from engines.selfplay.campaign import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.games import GamesAtOnce
-from engines.selfplay.replay import positions_of_games
 from experiments.engine_benchmark.measuring import Case, Measurement, Section, Spread, taking_turns
 from experiments.engine_benchmark.networks import SHIPPED
 from experiments.engine_benchmark.targets import Target
