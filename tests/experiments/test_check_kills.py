@@ -12,6 +12,7 @@ import torch
 from engines.selfplay import Campaign, run_campaign
 from engines.selfplay.campaign import CHECKPOINT_FOLDER, METRICS_FILE
 from engines.selfplay.state import STATE_FILE
+from experiments import check_kills
 from experiments.check_kills import (
     BEGUN,
     CAMPAIGN,
@@ -133,7 +134,12 @@ def test_what_is_written_is_seen(tmp_path: Path) -> None:
     assert not watch.events()
 
 
-def test_a_campaign_stands_two_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_campaign_stands_two_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Soon after the first round, and when the state is first seen being written."""
+    monkeypatch.setattr(check_kills, "LATEST_RANDOM_S", 0.5)
+    monkeypatch.setattr(check_kills, "LATEST_EVENT", 1)
     assert check(2, 0.2, 0, tmp_path) == 0, capsys.readouterr().out
     said = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in said[:2]] == ["kill 1", "kill 2"]
