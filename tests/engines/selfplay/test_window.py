@@ -14,10 +14,11 @@ import pytest
 from engines.chess import POLICY_MOVES, POLICY_SIZE, pack_boards, policy_index, unpack_planes
 from engines.chess.position import decode_move
 from engines.search.settings import SearchSettings
+from engines.selfplay import window as window_module
 from engines.selfplay.games import GameRules, GamesAtOnce
 from engines.selfplay.pgn import board_of
 from engines.selfplay.records import FAST, FULL, OPENING, GameRecord
-from engines.selfplay.window import MIRRORED_SLOT, Batch, Window, reverse_files
+from engines.selfplay.window import MIRRORED_SLOT, POSITION, Batch, Window, reverse_files
 
 SETTINGS = SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=4)
 RULES = GameRules(simulations=6, fast_simulations=2, full_share=0.5, opening_plies=6, endgame_share=0.3, longest=160)
@@ -197,16 +198,13 @@ def test_the_ring_goes_round(records: list[GameRecord], tmp_path: Path) -> None:
     for _ in range(rounds):
         window.add(records)
     assert window.added > window._capacity
-    batch, places, _ = draw(window, 200, 0.0, mirrored=False)
-    total = len(boards)
-    first = window.added - window.added % total  # a window's place is a position's number modulo both
-    seam = 0
-    for row, place in enumerate(places):
-        number = place + window._capacity * ((window.added - 1 - place) // window._capacity)
-        assert (batch.masks[row] == pack_boards([boards[number % total]])[0][0]).all()
-        seam += place < 8
-    assert first <= window.added
-    assert seam >= 0
+    batch, places, _ = draw(window, 2000, 0.0, mirrored=False)
+    # A position's number modulo the ring's capacity is its place, and modulo the games' length which of theirs it is.
+    numbers = places + window._capacity * ((window.added - 1 - places) // window._capacity)
+    expected = [boards[number % len(boards)] for number in numbers]
+    assert (batch.masks == pack_boards(expected)[0]).all()
+    across = [board for place, board in zip(places, expected, strict=True) if place < min(7, len(board.move_stack))]
+    assert across, "some have their history on the other side of the seam"
 
 
 def test_a_window_goes_on_where_its_state_stood(records: list[GameRecord], tmp_path: Path) -> None:
@@ -230,6 +228,51 @@ def test_a_window_goes_on_where_its_state_stood(records: list[GameRecord], tmp_p
     assert set(marks_in(elsewhere)) == {0.1, 0.2}
     other_size = Window(tmp_path, 6 * plies, saved)
     assert len(other_size) == 0, "files of another size hold something else"
+
+
+def test_files_that_did_not_go_as_far_as_the_state_are_not_gone_on_with(
+    records: list[GameRecord], tmp_path: Path
+) -> None:
+    """The state went on elsewhere: what the files hold are not its newest positions."""
+    window = Window(tmp_path, 2048)
+    window.add(records)
+    window.save()
+    assert len(Window(tmp_path, 2048, window.added)) == min(window.added, 2048)
+    again = Window(tmp_path, 2048, window.added + 1)
+    assert (again.added, len(again)) == (window.added + 1, 0)
+
+
+def test_files_that_went_further_are_gone_on_with_as_far_as_they_are_whole(
+    records: list[GameRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ring of seven games of which five are drawn from: twenty were added, and the state counts seventeen."""
+    game = max(records, key=lambda record: len(record.moves))
+    plies = len(game.moves)
+    monkeypatch.setattr(window_module, "_SMALLEST_SLACK", 2 * plies)
+    window = Window(tmp_path, 5 * plies)
+    for number in range(20):
+        window.add([marked(game, number / 100)])
+    window.save()
+    again = Window(tmp_path, 5 * plies, 17 * plies)
+    assert (again.added, len(again)) == (17 * plies, 2 * plies)
+    assert set(marks_in(again)) == {0.15, 0.16}
+    again.add([marked(game, 0.5)])
+    assert set(marks_in(again)) == {0.15, 0.16, 0.5}
+    assert len(Window(tmp_path, 5 * plies, 10 * plies)) == 0
+
+
+@pytest.mark.parametrize("name", POSITION)
+def test_files_of_which_one_is_missing_or_cut_off_are_not_gone_on_with(
+    name: str, records: list[GameRecord], tmp_path: Path
+) -> None:
+    for damage in (Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:-1])):
+        window = Window(tmp_path, 1024)
+        window.add(records)
+        window.save()
+        damage(tmp_path / f"{name}.bin")
+        again = Window(tmp_path, 1024, window.added)
+        assert len(again) == 0
+        assert again.add(records) == len(again) > 0
 
 
 def test_an_empty_window_cannot_be_drawn_from(records: list[GameRecord], tmp_path: Path) -> None:
