@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import pairwise
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ import torch
 from engines.networks import Agent, Network
 from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign
-from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
+from engines.selfplay.games import GAME, GameRules, GamesAtOnce, Unfinished
 from engines.selfplay.records import GameRecord
 from engines.selfplay.resignation import NEVER
+
+TABLES_OF_A_GPU: Final = 4
+"""Tables, each with a thread, that keep a GPU busy."""
 
 _POLL_S = 0.05
 
@@ -64,17 +68,27 @@ def game_rules(campaign: Campaign) -> GameRules:
     )
 
 
+def table(campaign: Campaign, size: int, seed: int, number: int) -> GamesAtOnce:
+    """``size`` of the campaign's games side by side; every ``number`` from 0 has games of its own."""
+    stream = np.random.SeedSequence(seed).generate_state(number + 1, np.uint64)[-1]
+    return GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(stream) >> 1)
+
+
 def tables(campaign: Campaign, actors: int, seed: int, saved: Sequence[Unfinished] = ()) -> list[GamesAtOnce]:
     """The campaign's games, shared out to ``actors``, going on with those ``saved``."""
     sizes = [len(part) for part in np.array_split(np.arange(campaign.games_at_once), actors) if len(part)]
-    seeds = np.random.SeedSequence(seed).generate_state(len(sizes), np.uint64)
-    games = [
-        GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(number) >> 1)
-        for size, number in zip(sizes, seeds, strict=True)
-    ]
-    for table, unfinished in zip(games, saved, strict=False):
-        table.go_on_with(unfinished)
+    games = [table(campaign, size, seed, number) for number, size in enumerate(sizes)]
+    for one, unfinished in zip(games, deal_out(saved, sizes), strict=False):
+        one.go_on_with(unfinished)
     return games
+
+
+def deal_out(saved: Sequence[Unfinished], sizes: Sequence[int]) -> list[Unfinished]:
+    """Saved games in parts of at most ``sizes``, in their order, and at the end those that are left over."""
+    records = [record for unfinished in saved for record in unfinished.records]
+    games = np.concatenate([np.empty(0, dtype=GAME), *(unfinished.games for unfinished in saved)])
+    ends = [0, *np.cumsum(sizes).tolist(), len(records)]
+    return [Unfinished(records[begin:end], games[begin:end]) for begin, end in pairwise(ends)]
 
 
 class PlayingAgent:
