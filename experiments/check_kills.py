@@ -19,22 +19,25 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from engines.networks import NetworkFormatError, load_agent
-from engines.networks.checkpoint import read_notes
+from engines.networks import Network, NetworkFormatError, load_agent
 from engines.selfplay import read_campaign_network
-from engines.selfplay.campaign import CHECKPOINT_FOLDER, METRICS_FILE
-from engines.selfplay.state import STATE_FILE
+from engines.selfplay.campaign import CHECKPOINT_FOLDER, WINDOW_FOLDER, network_config
+from engines.selfplay.config import campaign_of
+from engines.selfplay.learner import Learner
+from engines.selfplay.metrics import METRICS_FILE, TENSORBOARD_FOLDER
+from engines.selfplay.state import STATE_FILE, load_state
 
 NAME, SUFFIX = "killed", ".pb.gz"
 MARKS = tuple(range(0, 20_000_000, 20_000))
@@ -101,10 +104,11 @@ class Standing:
         if not path.exists():
             return cls()
         read_campaign_network(path)
-        notes = read_notes(path)
-        counters = json.loads(notes["counters"])
-        known = {name: counters[name] for name in ("positions", "games", "rounds", "checkpoints", "seconds")}
-        return cls(steps=int(notes["steps"]), **known)
+        campaign = campaign_of(tomllib.loads(CAMPAIGN.format(save_every=0)))
+        learner = Learner(Network(network_config(campaign)), weight_decay=0, average_decay=0, warm_up_steps=1)
+        counters = load_state(folder, learner).counters
+        known = {name: getattr(counters, name) for name in ("positions", "games", "rounds", "checkpoints", "seconds")}
+        return cls(steps=learner.steps, **known)
 
 
 @dataclass
@@ -184,7 +188,8 @@ class Examiner:
 
 def is_left_over(path: Path) -> bool:
     """Whether a file is none of those that a campaign leaves behind when it ends by itself."""
-    return path.name not in (STATE_FILE, METRICS_FILE, CHECKPOINT_FOLDER) and not path.name.endswith(SUFFIX)
+    known = (STATE_FILE, METRICS_FILE, CHECKPOINT_FOLDER, WINDOW_FOLDER, TENSORBOARD_FOLDER)
+    return path.name not in known and not path.name.endswith(SUFFIX) and not path.match("state-*.safetensors")
 
 
 def read_metrics(path: Path, *, killed: bool) -> tuple[list[float], list[str]]:
@@ -200,7 +205,7 @@ def read_metrics(path: Path, *, killed: bool) -> tuple[list[float], list[str]]:
     found: list[float] = []
     for number, row in enumerate(rows, start=1):
         try:
-            values = dict(zip(header, map(float, row), strict=True))
+            values = {name: float(cell) if cell else math.nan for name, cell in zip(header, row, strict=True)}
         except ValueError:
             values = {}
         if values.get("round") != number:
@@ -232,7 +237,9 @@ class Watch:
         before, self._known = self._known, self._look()
         changed = [path for path, seen in self._known.items() if before.get(path) != seen]
         return {
-            (what_of(path), BEGUN if is_left_over(path) else DONE) for path in changed if path.name != CHECKPOINT_FOLDER
+            (what_of(path), BEGUN if is_left_over(path) else DONE)
+            for path in changed
+            if path.name not in (CHECKPOINT_FOLDER, WINDOW_FOLDER, TENSORBOARD_FOLDER)
         }
 
 

@@ -25,6 +25,7 @@ from engines.networks import (
 )
 from engines.networks.checkpoint import network_of, read_notes, read_tensors
 from engines.networks.leela.container import UnusableFileError
+from engines.networks.whole_files import remove_partial
 from engines.selfplay.actors import TABLES_OF_A_GPU, Actors, InTurn, Threads, tables
 from engines.selfplay.cluster import Cluster, connected
 from engines.selfplay.config import Campaign, campaign_of
@@ -114,6 +115,8 @@ class _Run:
         self.resignation.restore(saved.resignation)
         try:
             (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
+            for place in (folder, folder / CHECKPOINT_FOLDER, folder / WINDOW_FOLDER):
+                remove_partial(place)
             self.window = Window(folder / WINDOW_FOLDER, campaign.window, self.counters.positions)
             self.metrics = Metrics(folder, self.counters.rounds)
         except OSError as error:

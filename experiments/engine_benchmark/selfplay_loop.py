@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from engines.selfplay.replay import positions_of_games
 from numpy.typing import NDArray
 
 from engines.networks import Agent, Network, load_agent
 from engines.search import PRESETS
 from engines.selfplay.campaign import network_config
 from engines.selfplay.config import Campaign, NetworkSize
-from engines.selfplay.games import GamesAtOnce
+from engines.selfplay.endings import GOING_ON
+from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
+from engines.selfplay.records import GameRecord
 from experiments.engine_benchmark.measuring import Case, Measurement, Section, Spread, taking_turns
 from experiments.engine_benchmark.networks import SHIPPED
 from experiments.engine_benchmark.targets import Target
@@ -54,28 +55,38 @@ class Loop:
 
     def _make(self, simulations: int, considered: int, seed: int) -> GamesAtOnce:
         settings = replace(PRESETS["gumbel"], gumbel_moves=considered)
-        return GamesAtOnce(self._shape.games, simulations, self._shape.longest, settings, seed)
+        return GamesAtOnce(
+            self._shape.games, GameRules(simulations=simulations, longest=self._shape.longest), settings, seed
+        )
 
     def _begin_in_all_stages(self, seed: int) -> None:
         """Games of the shipped network with the smallest searches, each cut at a ply drawn for it if it came so far."""
         quick, player = self._make(2, 2, seed), load_agent(SHIPPED)
-        for _ in range(PLIES_A_GAME):
+        while quick.moves < PLIES_A_GAME * len(quick):
             quick.step(player)
         found = quick.unfinished()
-        drawn = np.random.default_rng(seed).integers(0, PLIES_A_GAME, len(found.plies), dtype=np.int32)
-        self._games.go_on_with(found._replace(plies=np.minimum(found.plies, drawn)))
+        drawn = np.random.default_rng(seed).integers(0, PLIES_A_GAME, len(found.records))
+        found.games["limit"] = self._shape.simulations
+        self._games.go_on_with(
+            Unfinished([cut(record, int(ply)) for record, ply in zip(found.records, drawn, strict=True)], found.games)
+        )
 
     @property
-    def plies(self) -> NDArray[np.int32]:
+    def plies(self) -> NDArray[np.int64]:
         """How far each game in play has come."""
-        return self._games.unfinished().plies
+        return np.array([len(record.moves) for record in self._games.unfinished().records])
 
     def step(self, player: Any) -> int:
-        """One move in every game, and the learner's targets of those that ended; the moves played."""
-        ended = self._games.step(player)
-        if ended:
-            positions_of_games(ended)
-        return self._shape.games
+        """One question of every game to the network, and the records of games that ended; the moves played."""
+        before = self._games.moves
+        self._games.step(player)
+        return self._games.moves - before
+
+
+def cut(record: GameRecord, plies: int) -> GameRecord:
+    """The game up to its first ``plies`` moves, in play."""
+    parts = {name: getattr(record, name)[:plies] for name in ("moves", "kinds", "slots", "policy", "values")}
+    return replace(record, **parts, ending=GOING_ON)
 
 
 class Watched:
