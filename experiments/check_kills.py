@@ -105,7 +105,9 @@ class Standing:
             return cls()
         read_campaign_network(path)
         campaign = campaign_of(tomllib.loads(CAMPAIGN.format(save_every=0)))
-        learner = Learner(Network(network_config(campaign)), weight_decay=0, average_decay=0, warm_up_steps=1)
+        learner = Learner(
+            Network(network_config(campaign), batch_norm=True), weight_decay=0, average_decay=0, warm_up_steps=1
+        )
         counters = load_state(folder, learner).counters
         known = {name: getattr(counters, name) for name in ("positions", "games", "rounds", "checkpoints", "seconds")}
         return cls(steps=learner.steps, **known)

@@ -296,6 +296,30 @@ def plot(
 
 
 @engine.command()
+def games(
+    state: Annotated[Path, typer.Argument(help="folder of a campaign")],
+    out: Annotated[Path, typer.Option(help="file to write, PGN")],
+    last: Annotated[int, typer.Option(help="only so many of the newest; 0: all that the state has")] = 0,
+) -> None:
+    """Write the newest self-play games of a campaign as PGN, with the values of their searches."""
+    from engines.networks.whole_files import write_whole
+    from engines.selfplay.pgn import write_games
+    from engines.selfplay.state import read_games
+
+    if last < 0:
+        raise InputError(f"--last is {last}: give a number of games, or 0 for all.")
+    try:
+        found = read_games(state)[-last:]
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        write_whole(out, "".join(f"{game}\n\n" for game in write_games(found, state.resolve().name)).encode())
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}.") from None
+    print(f"{len(found):,} games in {out}")
+
+
+@engine.command()
 def uci(
     network: Annotated[str, typer.Argument(help="Leela network file or shipped agent", metavar="NET")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",

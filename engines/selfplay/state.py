@@ -102,12 +102,7 @@ def load_state(folder: Path, learner: Learner) -> Saved:
     Raises ``ValueError`` when a file is damaged or missing, or does not fit the learner's network.
     """
     path = folder / STATE_FILE
-    notes, arrays = _read(path)
-    try:
-        for name in json.loads(notes["files"]):
-            arrays |= _read(folder / name).arrays
-    except (KeyError, TypeError):
-        raise ValueError(f"{path} is of another version of this program: give another state folder") from None
+    notes, arrays = _read_all(folder)
     try:
         for prefix, module in (("network", learner.network), ("average", learner.average)):
             module.load_state_dict({name: torch.from_numpy(arrays[f"{prefix}.{name}"]) for name in module.state_dict()})
@@ -133,6 +128,29 @@ def load_state(folder: Path, learner: Learner) -> Saved:
         )
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): give another state folder") from None
+
+
+def read_games(folder: Path) -> list[GameRecord]:
+    """The newest games of a saved campaign, oldest first.
+
+    Raises ``ValueError`` when a file is damaged or missing.
+    """
+    try:
+        return _games(_read_all(folder).arrays, "tail")
+    except (IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"{folder} holds no campaign's games, or they are damaged ({error})") from None
+
+
+def _read_all(folder: Path) -> _Content:
+    """Everything in the files of a state."""
+    path = folder / STATE_FILE
+    notes, arrays = _read(path)
+    try:
+        for name in json.loads(notes["files"]):
+            arrays |= _read(folder / name).arrays
+    except (KeyError, TypeError):
+        raise ValueError(f"{path} is of another version of this program: give another state folder") from None
+    return _Content(notes, arrays)
 
 
 def _read(path: Path) -> _Content:
