@@ -56,12 +56,12 @@ class Campaign:
     visit counts are learned, and in the first ``sampled_plies`` plies moves are drawn by them).  A share ``full_share``
     of the searches has ``simulations``; only their positions are learned.  The others have ``fast_simulations`` and
     bring the game on (playout-cap randomisation, Wu 2019).  ``opening_plies``: every game begins with 0 to that many
-    moves drawn from the network's policy alone.  ``endgame_share`` of the games begin from random positions of few men
-    instead.  A game that reaches ``longest_game`` plies is drawn; in the first ``lead_until`` positions of
-    the campaign it is won by a material lead of ``decisive_lead`` pawns, which teaches networks that cannot mate yet
-    what material is worth.  A side resigns when its searches say so, unless the game is one of the share
-    ``played_on`` that goes on to measure how often that is wrong; the threshold is moved so that it is wrong in at most
-    ``resign_errors`` of them, and nobody resigns while that cannot be shown (0: never).
+    moves drawn from the network's policy alone (in ``alphazero`` with its noise).  ``endgame_share`` of the games begin
+    from random positions of few men instead.  A game that reaches ``longest_game`` plies is drawn; in the first
+    ``lead_until`` positions of the campaign it is won by a material lead of ``decisive_lead`` pawns, which teaches
+    networks that cannot mate yet what material is worth.  A side resigns when its searches say so, unless the game is
+    one of the share ``played_on`` that goes on to measure how often that is wrong; the threshold is moved so that it is
+    wrong in at most ``resign_errors`` of them, and nobody resigns while that cannot be shown (0: never).
 
     Learning.  After every ``positions_per_round`` new positions the network sees those of full searches
     ``replay_ratio`` times each on average, in batches of ``batch_size`` drawn from the last ``window`` positions.  The

@@ -110,14 +110,8 @@ def load_state(folder: Path, learner: Learner) -> Saved:
         raise ValueError(
             f"{path} belongs to a network of another size: use the campaign file it was started with"
         ) from None
-    optimiser = learner.optimiser.state_dict()
-    optimiser["state"] = {}
-    for name, array in arrays.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".")
-            optimiser["state"].setdefault(int(index), {})[key] = torch.from_numpy(array)
     try:
-        learner.optimiser.load_state_dict(optimiser)
+        learner.optimiser.load_state_dict(_optimiser_state(arrays, learner.optimiser))
         learner.steps = int(notes["steps"])
         return Saved(
             counters=Counters(**json.loads(notes["counters"])),
@@ -126,7 +120,7 @@ def load_state(folder: Path, learner: Learner) -> Saved:
             unfinished=[_unfinished(arrays, f"unfinished.{actor}") for actor in range(int(notes["actors"]))],
             resignation=arrays["resignation"],
         )
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): give another state folder") from None
 
 
@@ -160,6 +154,25 @@ def _read(path: Path) -> _Content:
             return _Content(stored.metadata() or {}, arrays)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}): give another state folder") from None
+
+
+def _optimiser_state(arrays: dict[str, NDArray[Any]], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """What `load_state_dict` takes.
+
+    torch's fused step goes through weights and averages side by side in memory, without a look at how each is laid out:
+    the averages must be laid out as their weights are.
+    """
+    state = optimiser.state_dict()
+    state["state"] = {}
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    for name, array in arrays.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".")
+            stored = torch.from_numpy(array)
+            if stored.ndim:
+                stored = torch.empty_like(weights[int(index)], device="cpu").copy_(stored)
+            state["state"].setdefault(int(index), {})[key] = stored
+    return state
 
 
 def _games(arrays: dict[str, NDArray[Any]], prefix: str) -> list[GameRecord]:

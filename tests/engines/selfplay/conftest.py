@@ -76,7 +76,7 @@ def tiny() -> Campaign:
         seed=3,
         network=NetworkSize(filters=8, blocks=1, se_channels=2),
         games_at_once=8,
-        simulations=2,
+        simulations=4,
         fast_simulations=2,
         full_share=0.5,
         considered_moves=2,
