@@ -69,12 +69,13 @@ def connected(address: str) -> Iterator[None]:
         _check_answers(address)
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ValueError, ConnectionError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"no Ray cluster can be used at {address} ({reason}): start one with ray start --head, join it from this"
-            " machine, and give auto"
-        ) from None
+    except (ValueError, ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+        if address == "auto":
+            hint = "start one with ray start --head"
+        else:
+            hint = "this machine must be one of its nodes, and RAY_AUTH_MODE=token be set if it wants a token"
+        raise ValueError(f"no Ray cluster can be used at {address} ({reason}): {hint}") from None
     try:
         yield
     finally:
@@ -299,7 +300,7 @@ class Cluster:
 
         with self._changed:
             asked = [hand.handle.unfinished.remote() for hand in self._hands if hand.node]
-            found = [self._waiting]
+            found = [self._waiting] if self._waiting.records else []
         answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
         for reference in answered:
             try:
