@@ -1,7 +1,7 @@
 """What a machine without python-chess and most requirements has to be able to do; started by the test beside it.
 
 ``bare_machine.py FOLDER NAME ...`` refuses every import of the packages NAME, grows a search, writes a network to
-FOLDER and reads it back, and prints what came of it as JSON.
+FOLDER and reads it back, plays a short campaign there, goes on with it, and prints what came of it as JSON.
 """
 
 from __future__ import annotations
@@ -65,6 +65,42 @@ def network_and_search(folder: Path) -> dict[str, Any]:
     }
 
 
+def campaign(folder: Path) -> dict[str, Any]:
+    """Two legs of self-play with two actors."""
+    from itertools import count
+
+    from engines.selfplay import Campaign, policy_games, run_campaign
+    from engines.selfplay.config import NetworkSize
+    from engines.selfplay.state import Counters
+
+    settings = Campaign(
+        network=NetworkSize(filters=8, blocks=1, se_channels=2),
+        games_at_once=8,
+        simulations=2,
+        fast_simulations=2,
+        opening_plies=2,
+        endgame_share=0.5,
+        longest_game=20,
+        positions_per_round=64,
+        window=1024,
+        batch_size=8,
+    )
+
+    def leg() -> Counters:
+        """A minute and a half by a clock that is half a minute further on whenever it is looked at."""
+        seconds = count(0, 30)
+        return run_campaign(
+            settings, folder, 1.5, device="cpu", actors=2, clock=lambda: float(next(seconds)), report=lambda _: None
+        )
+
+    first, second = leg(), leg()
+    return {
+        "went on": 2 <= first.rounds < second.rounds and 128 <= first.positions < second.positions,
+        "checkpoints": [path.name for path in (folder / "checkpoints").iterdir()],
+        "policies can be played": callable(policy_games.play_policy_games),
+    }
+
+
 def asked_for_a_board() -> str:
     """What python-chess's absence is reported as."""
     from engines.python_chess import chess
@@ -79,7 +115,8 @@ def asked_for_a_board() -> str:
 def main() -> None:
     folder, *refused = sys.argv[1:]
     sys.meta_path.insert(0, _Refusal(frozenset(refused)))
-    done = network_and_search(Path(folder)) | {"asked for a board": asked_for_a_board()}
+    done = network_and_search(Path(folder)) | campaign(Path(folder) / "campaign")
+    done["asked for a board"] = asked_for_a_board()
     done["imported all the same"] = sorted(set(refused) & {name.split(".")[0] for name in sys.modules})
     print(json.dumps(done))
 

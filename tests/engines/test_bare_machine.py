@@ -26,7 +26,7 @@ def refused_packages() -> list[str]:
     return sorted(names - THERE)
 
 
-def test_networks_and_searches_run_without_python_chess(tmp_path: Path) -> None:
+def test_networks_searches_and_campaigns_run_without_python_chess(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, PROGRAM, tmp_path, *refused_packages()],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -40,6 +40,9 @@ def test_networks_and_searches_run_without_python_chess(tmp_path: Path) -> None:
         "visits of the root": 50,
         "nodes": 50,
         "same network": True,
+        "went on": True,
+        "checkpoints": ["selfplay-00000000.pb.gz"],
+        "policies can be played": True,
         "asked for a board": "python-chess is needed for boards, moves and games: install it with 'pip install chess'.",
         "imported all the same": [],
     }

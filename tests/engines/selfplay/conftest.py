@@ -83,6 +83,7 @@ def tiny() -> Campaign:
         longest_game=20,
         positions_per_round=64,
         window=1024,
+        replay_ratio=1.0,
         batch_size=8,
         warm_up_steps=1,
         overlapped=False,
