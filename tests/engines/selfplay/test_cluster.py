@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 import torch
@@ -15,7 +16,7 @@ from ray.cluster_utils import Cluster as Nodes
 
 from engines.networks import Network
 from engines.selfplay import Campaign, cluster, run_campaign
-from engines.selfplay.actors import InTurn, tables
+from engines.selfplay.actors import InTurn, deal_out, tables
 from engines.selfplay.campaign import network_config
 from engines.selfplay.cluster import Cluster, connected
 from engines.selfplay.games import Unfinished
@@ -130,6 +131,31 @@ def test_actors_that_die_at_once_are_not_replaced_for_ever(
                     actors.collect(64, time.monotonic() + 0.1)
         finally:
             actors.close()
+
+
+def test_games_in_play_are_dealt_out(tiny: Campaign) -> None:
+    saved = games_in_play(tiny)
+    halves = deal_out([saved], [3])
+    assert [len(part.records) for part in halves] == [3, 5]
+    dealt = deal_out(halves, [2, 4, 0, 1])
+    assert [len(part.records) for part in dealt] == [2, 4, 0, 1, 1]
+    assert [len(part.records) for part in deal_out([], [2])] == [0, 0]
+    assert [record for part in dealt for record in part.records] == saved.records
+    assert (np.concatenate([part.games for part in dealt]) == saved.games).all()
+
+
+def test_an_actor_of_several_tables_plays_them_side_by_side(tiny: Campaign) -> None:
+    """As on a GPU, which one table does not keep busy."""
+    network = network_of(tiny)
+    weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
+    player = cluster._Player(tiny, "cpu")
+    player.begin([2, 3], 1, 0, [cluster._pack_unfinished(part) for part in deal_out([], [2])])
+    published = cluster._Published(1, network.config, weights, -1.0, 0)
+    turn = player.play(published, 200, PATIENCE)
+    assert turn.games["plies"].sum() >= 200
+    assert turn.evaluations >= 200
+    assert [len(packed.games) for packed in player.unfinished()] == [2, 3]
+    assert player.play(published, 200, 0.0).games["plies"].sum() == 0, "the time is over"
 
 
 def saved_in(folder: Path, campaign: Campaign) -> Saved:
