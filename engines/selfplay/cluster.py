@@ -34,7 +34,7 @@ from engines.selfplay.records import GameRecord, pack_games, unpack_games
 _TURN_S = 1.0  # how old an actor's weights can be, and how long a save may wait for it
 _CENSUS_S = 2.0  # between looks at what the cluster has
 _POLL_S = 0.05
-_ANSWER_S = 60.0  # Ray needs half of this to notice that a machine is gone
+_ANSWER_S = 60.0  # for machines that hang and that Ray has not yet given up
 _CONNECT_S = 5.0
 _TRIES: Final = 5  # censuses in a row after which actors died before any of them had played
 
