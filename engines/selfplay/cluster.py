@@ -35,7 +35,7 @@ from engines.selfplay.records import GameRecord, pack_games, unpack_games
 _TURN_S = 1.0  # how old an actor's weights can be, and how long a save may wait for it
 _CENSUS_S = 2.0  # between looks at what the cluster has
 _POLL_S = 0.05
-_ANSWER_S = 60.0  # Ray needs half of this to notice that a machine is gone
+_ANSWER_S = 60.0  # for machines that hang and that Ray has not yet given up
 _CONNECT_S = 5.0
 _TRIES: Final = 5  # censuses in a row after which actors died before any of them had played
 
@@ -96,7 +96,7 @@ def _check_answers(address: str) -> None:
                 return
             connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
             answer = connection.recv(9)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = str(error.args[-1]) if error.args else type(error).__name__
         raise ValueError(
             f"no Ray cluster answers at {address} ({reason}): give the address that ray start --head printed"
@@ -116,9 +116,10 @@ class _Published(NamedTuple):
 
 
 class _About(NamedTuple):
-    """Where an actor is (Ray's name of the node), and `kernel_sources_digest` of its conceptmine."""
+    """Where an actor is, Ray's name of the node and its address, and `kernel_sources_digest` of its conceptmine."""
 
     node: str
+    address: str
     sources: str
 
 
@@ -162,7 +163,8 @@ class _Player:
         """Say who this is."""
         import ray
 
-        return _About(ray.get_runtime_context().get_node_id(), kernel_sources_digest())
+        node = ray.get_runtime_context().get_node_id()
+        return _About(node, ray.util.get_node_ip_address(), kernel_sources_digest())
 
     def begin(self, sizes: Sequence[int], seed: int, first: int, saved: Sequence[_PackedUnfinished]) -> None:
         """Set up a table for each of ``sizes``, the ``first`` and following ones of the campaign, with saved games."""
@@ -200,12 +202,17 @@ class _Player:
 
 @dataclass(eq=False)
 class _Hand:
-    """An actor as the learner's side knows it; ``promised``: positions that its turn under way may bring."""
+    """An actor as the learner's side knows it.
+
+    ``node``: Ray's name of it, empty until the actor has come; ``dealt``: games that it was given to go on with and has
+    not begun to; ``promised``: positions that its turn under way may bring.
+    """
 
     handle: Any
     node: str = ""
-    idle: bool = False
+    dealt: Sequence[Unfinished] = ()
     played: bool = False
+    idle: bool = False
     promised: int = 0
 
 
@@ -222,7 +229,7 @@ class Cluster:
     They play on while the caller learns, but never further than the positions of a round ahead of what it has taken
     (and the last games of each actor); not at all if the campaign's games and learning do not overlap.
 
-    ``report`` is given a line when actors come or go.
+    ``report`` is given a line when actors have come or gone.
     """
 
     def __init__(
@@ -257,7 +264,8 @@ class Cluster:
         self._under_way: dict[Any, tuple[_Hand, _Then]] = {}
         self._finished: list[GameRecord] = []
         self._backlog = self._wanted = self._evaluations = 0
-        self._news: list[str] = []
+        self._told = ""
+        self._lost = 0
         self._lost_unplayed: Exception | None = None
         self._in_vain = 0
         self._stopped = False
@@ -285,22 +293,31 @@ class Cluster:
                     break
                 self._changed.wait(min(left, _POLL_S))
             self._wanted = 0
-            news, self._news = self._news, []
+            news = self._news()
             found, self._finished, self._backlog = self._finished, [], 0
             self._changed.notify_all()
-        for line in news:
-            self._report(line)
+        if news:
+            self._report(news)
         if self._failure is not None:
             raise self._failure
         return found
 
+    def _news(self) -> str:
+        """What to report; called with the lock."""
+        nodes = [hand.node for hand in self._hands if hand.node]
+        now = f"actors of the cluster: {len(nodes)} on {len(set(nodes))} nodes"
+        news = f"{now}, {self._lost} lost" if self._lost else now if now != self._told else ""
+        self._told, self._lost = now, 0
+        return news
+
     def unfinished(self) -> list[Unfinished]:
-        """The games in play: of all actors that answer within a minute, and those that wait for a free actor."""
+        """The games in play: of all actors that answer within a minute, and those that none has begun to go on with."""
         import ray
 
         with self._changed:
-            asked = [hand.handle.unfinished.remote() for hand in self._hands if hand.node]
-            found = [self._waiting] if self._waiting.records else []
+            asked = [hand.handle.unfinished.remote() for hand in self._hands if hand.played]
+            given = [part for hand in self._hands for part in hand.dealt]
+            found = [part for part in (self._waiting, *given) if part.records]
         answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
         for reference in answered:
             try:
@@ -404,27 +421,22 @@ class Cluster:
         ray.kill(hand.handle)  # one that cannot be reached just now would come back, to no use
         with self._changed:
             self._hands.remove(hand)
+            self._waiting = deal_out([self._waiting, *hand.dealt], [])[0]
+            self._lost += 1
         if not hand.played:
             self._lost_unplayed = error
-        self._tell("an actor was lost")
-
-    def _tell(self, what: str) -> None:
-        begun = [hand.node for hand in self._hands if hand.node]
-        with self._changed:
-            self._news.append(f"{what}: {len(begun)} on {len(set(begun))} nodes of the cluster")
 
     def _begin(self, hand: _Hand, about: _About) -> None:
         if about.sources != kernel_sources_digest():
             raise ValueError(
-                f"node {about.node} of the cluster has another version of conceptmine: install the same one everywhere"
+                f"the machine at {about.address} has another version of conceptmine: install the same one everywhere"
             )
-        with self._changed:  # who asks for the games in play finds these either waiting or with the actor
+        with self._changed:
             hand.node = about.node
-            *saved, self._waiting = deal_out([self._waiting], self._sizes)
-            packed = [_pack_unfinished(unfinished) for unfinished in saved]
-            self._ask(hand, hand.handle.begin.remote(self._sizes, self._seed, self._tables, packed), self._be_idle)
+            *hand.dealt, self._waiting = deal_out([self._waiting], self._sizes)
+        saved = [_pack_unfinished(unfinished) for unfinished in hand.dealt]
+        self._ask(hand, hand.handle.begin.remote(self._sizes, self._seed, self._tables, saved), self._be_idle)
         self._tables += len(self._sizes)
-        self._tell("an actor came")
 
     def _be_idle(self, hand: _Hand, _: None) -> None:
         hand.idle = True
@@ -444,10 +456,11 @@ class Cluster:
     def _take_in(self, hand: _Hand, turn: _Turn) -> None:
         games = unpack_games(_owned(turn.games))
         positions = sum(len(game.moves) for game in games)
-        hand.idle, hand.played, hand.promised = True, True, 0
+        hand.idle, hand.promised = True, 0
         self._in_vain = 0
         self.positions_by_node[hand.node] += positions
         with self._changed:
+            hand.played, hand.dealt = True, ()
             self._evaluations += turn.evaluations
             self._finished += games
             self._backlog += positions
