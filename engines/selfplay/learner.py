@@ -20,6 +20,7 @@ from engines.selfplay.window import Batch
 _MOVES_LEFT_SCALE = 20.0  # plies; keeps that loss of the order of the others
 _MOVES_LEFT_WEIGHT = 0.5
 _LARGEST_GRADIENT = 5.0
+_NOT_LEGAL = -1e9  # an infinite logit times a share of 0 would be no number
 
 
 class Losses(NamedTuple):
@@ -85,7 +86,9 @@ class Learner:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             output = self.network(planes)
         policy = self._on_device(batch.policy)
-        policy_loss = sparse_cross_entropy(output.policy.float(), self._on_device(batch.slots), policy)
+        policy_loss = policy_cross_entropy(
+            output.policy.float(), self._on_device(batch.slots), self._on_device(batch.legal), policy
+        )
         wdl = self._on_device(batch.wdl)
         value_loss = soft_cross_entropy(output.value.float(), wdl)
         loss = policy_loss + value_loss
@@ -141,9 +144,17 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * functional.log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 
-def sparse_cross_entropy(logits: Tensor, slots: Tensor, shares: Tensor) -> Tensor:
-    """The same for targets given by their entries: ``shares`` [n, k] at the classes ``slots`` int64 [n, k]."""
-    return -(shares * functional.log_softmax(logits, dim=1).gather(1, slots)).sum(dim=1).mean()
+def policy_cross_entropy(logits: Tensor, slots: Tensor, legal: Tensor, policy: Tensor) -> Tensor:
+    """The same among the legal moves alone: what a search asks a network for.
+
+    Args:
+        logits: [n, classes].
+        slots: int64 [n, k], classes of the legal moves, those of row i in its first ``legal[i]`` columns.
+        legal: int64 [n].
+        policy: [n, k], sums to 1, 0 behind the legal moves.
+    """
+    behind = torch.arange(slots.shape[1], device=slots.device) >= legal[:, None]
+    return soft_cross_entropy(logits.gather(1, slots).masked_fill(behind, _NOT_LEGAL), policy)
 
 
 def annealed(start: float, end: float, share: float) -> float:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import INPUT_PLANES
 from engines.chess.input_formats import FILL_OLDEST
-from engines.chess.moves import POLICY_MOVES
+from engines.chess.movegen import MAX_MOVES, legal_moves
+from engines.chess.moves import POLICY_MOVES, policy_slot
 from engines.chess.planes import (
     HISTORY_BOARDS,
     count_repetitions,
@@ -40,6 +41,9 @@ POSITION: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
 }
 """What the window keeps of a position, one file each: type and shape."""
 
+MOST_LEGAL: Final = 128
+"""Legal moves of a position that are learned about; positions with more are next to none."""
+
 _ABOUT: Final = "window.json"
 _SMALLEST_SLACK: Final = 65_536
 
@@ -47,14 +51,16 @@ _SMALLEST_SLACK: Final = 65_536
 class Batch(NamedTuple):
     """A training batch of ``b`` positions, each from its mover's view.
 
-    Planes packed as ``masks`` uint64 and ``values`` float32 [b, 112]; ``slots`` int64 and ``policy`` float32 [b, 64],
-    the policy to learn by its entries, which sum to 1; ``wdl`` float32 [b, 3],
-    sums to 1; ``left`` float32 [b], plies to the end of the game; ``outcomes`` int8 [b], the result for the mover.
+    Planes packed as ``masks`` uint64 and ``values`` float32 [b, 112]; ``slots`` int64 [b, 128], the legal moves, of
+    which there are ``legal`` int64 [b], and ``policy`` float32 [b, 128], their shares, which sum to 1; ``wdl`` float32
+    [b, 3], sums to 1; ``left`` float32 [b], plies to the end of the game; ``outcomes`` int8 [b], the result for the
+    mover.
     """
 
     masks: NDArray[np.uint64]
     values: NDArray[np.float32]
     slots: NDArray[np.int64]
+    legal: NDArray[np.int64]
     policy: NDArray[np.float32]
     wdl: NDArray[np.float32]
     left: NDArray[np.float32]
@@ -84,10 +90,12 @@ def reverse_files(mask):
 
 
 @kernel
-def _fill(rows, slots, values, ply, left, outcomes, repeated, places, flip, mix, out):
-    """Write the positions at ``places`` of the ring to the arrays of a batch, in which the policies stand already."""
-    masks, plane_values, out_slots, out_policy, wdl, out_left, out_outcomes = out
+def _fill(rows, slots, values, ply, left, outcomes, repeated, shares, places, flip, mix, out):
+    """Write the positions at ``places`` of the ring to the arrays of a batch; ``shares`` float32 are their policies."""
+    masks, plane_values, out_slots, legal, out_policy, wdl, out_left, out_outcomes = out
     capacity = rows.shape[0]
+    moves = np.empty(MAX_MOVES, dtype=np.uint64)
+    place_of = np.empty(MIRRORED_SLOT.shape[0], dtype=np.int64)
     for i in range(places.shape[0]):
         at = places[i]
         known = min(np.int64(ply[at]), HISTORY_BOARDS - 1)
@@ -101,12 +109,20 @@ def _fill(rows, slots, values, ply, left, outcomes, repeated, places, flip, mix,
         if mirrored:
             for plane in range(INPUT_PLANES):
                 masks[i, plane] = reverse_files(masks[i, plane])
+        # The network is told which moves are legal: it must not unlearn those that seldom are, such as castling.
+        place_of[:] = -1
+        legal[i] = min(legal_moves(rows[at], moves, 0), MOST_LEGAL)
+        for k in range(legal[i]):
+            slot = policy_slot(moves[k])
+            place_of[slot] = k
+            out_slots[i, k] = MIRRORED_SLOT[slot] if mirrored else slot
         total = np.float32(0)
         for k in range(slots.shape[1]):
-            total += out_policy[i, k]
-            slot = np.int64(slots[at, k])
-            out_slots[i, k] = MIRRORED_SLOT[slot] if mirrored else slot
-        for k in range(slots.shape[1]):
+            place = place_of[slots[at, k]]
+            if shares[i, k] > 0 and place >= 0:
+                out_policy[i, place] = shares[i, k]
+                total += shares[i, k]
+        for k in range(legal[i]):
             out_policy[i, k] /= total
         outcome, searched = outcomes[at], values[at]
         wdl[i, 0] = (1 - mix) * (outcome > 0) + mix * max(searched, np.float32(0))
@@ -233,8 +249,9 @@ class Window:
         out = (
             np.zeros((size, INPUT_PLANES), dtype=np.uint64),
             np.ones((size, INPUT_PLANES), dtype=np.float32),
-            np.zeros((size, TARGET_MOVES), dtype=np.int64),
-            self._ring["policy"][places].astype(np.float32),  # numba has no float16
+            np.zeros((size, MOST_LEGAL), dtype=np.int64),
+            np.zeros(size, dtype=np.int64),
+            np.zeros((size, MOST_LEGAL), dtype=np.float32),
             np.zeros((size, 3), dtype=np.float32),
             np.zeros(size, dtype=np.float32),
             np.zeros(size, dtype=np.int8),
@@ -249,6 +266,7 @@ class Window:
             ring["left"],
             ring["outcomes"],
             ring["repeated"],
+            ring["policy"][places].astype(np.float32),  # numba has no float16
             places,
             flip,
             np.float32(mix),

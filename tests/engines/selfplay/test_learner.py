@@ -12,7 +12,7 @@ import torch
 
 from engines.chess import pack_boards, policy_index, unpack_planes
 from engines.networks import MovesLeftHead, Network, NetworkConfig, Tower, ValueHead
-from engines.selfplay.learner import Learner, Losses, annealed, soft_cross_entropy, sparse_cross_entropy
+from engines.selfplay.learner import Learner, Losses, annealed, policy_cross_entropy, soft_cross_entropy
 from engines.selfplay.records import TARGET_MOVES
 from engines.selfplay.window import Batch
 
@@ -36,12 +36,15 @@ def batch() -> Batch:
         board.push(moves[-1][0])
     masks, values = pack_boards(boards)
     slots = np.zeros((16, TARGET_MOVES), dtype=np.int64)
-    slots[:, :2] = [[policy_index(b, move) for move in pair] for b, pair in zip(boards, moves, strict=True)]
+    for row, (b, pair) in enumerate(zip(boards, moves, strict=True)):
+        others = [move for move in b.legal_moves if move not in pair]
+        slots[row, : len(pair) + len(others)] = [policy_index(b, move) for move in (*pair, *others)]
+    legal = np.array([b.legal_moves.count() for b in boards])
     policy = np.zeros((16, TARGET_MOVES), dtype=np.float32)
     policy[:, 0], policy[:, 1] = 0.75, 0.25
     outcomes = (1 - np.arange(16) % 3).astype(np.int8)
     wdl = np.eye(3, dtype=np.float32)[1 - outcomes]
-    return Batch(masks, values, slots, policy, wdl, np.arange(16, 0, -1, dtype=np.float32), outcomes)
+    return Batch(masks, values, slots, legal, policy, wdl, np.arange(16, 0, -1, dtype=np.float32), outcomes)
 
 
 def planes_of(batch: Batch) -> torch.Tensor:
@@ -54,7 +57,8 @@ def test_steps_lower_every_loss_on_a_fixed_batch(batch: Batch) -> None:
     assert pupil.steps == 100
     first, last = losses[0], losses[-1]
     entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    assert first.policy == pytest.approx(np.log(1858), rel=0.1), "at first every move is as likely as any"
+    expected = float(np.log(batch.legal).mean())
+    assert first.policy == pytest.approx(expected, rel=0.1), "at first every legal move is as likely as any"
     assert all(loss.policy_entropy == pytest.approx(entropy, abs=1e-5) for loss in losses)
     assert entropy <= last.policy < entropy + 0.6 * (first.policy - entropy)
     assert last.value < 0.7 * first.value
@@ -94,18 +98,26 @@ def test_wins_draws_and_losses_are_learned_as_such(outcome: int, batch: Batch) -
     assert losses.value < 0.5
 
 
-def test_a_sparse_policy_costs_what_the_same_policy_costs_densely() -> None:
+def test_moves_that_are_not_legal_cost_nothing_and_learn_nothing() -> None:
     generator = torch.Generator().manual_seed(1)
-    logits = torch.randn(5, 1858, generator=generator)
+    logits = torch.randn(5, 1858, generator=generator, requires_grad=True)
+    legal = torch.tensor([1, 3, 20, 40, 64])
     slots = torch.stack([torch.randperm(1858, generator=generator)[:TARGET_MOVES] for _ in range(5)])
     shares = torch.rand(5, TARGET_MOVES, generator=generator)
-    shares[:, 40:] = 0
-    slots[:, 40:] = 0  # as entries that are not used
+    for row, count in enumerate(legal.tolist()):
+        slots[row, count:], shares[row, count:] = 0, 0  # as entries that are not used
     shares /= shares.sum(dim=1, keepdim=True)
-    dense = torch.zeros(5, 1858).scatter_add_(1, slots, shares)
-    assert float(sparse_cross_entropy(logits, slots, shares)) == pytest.approx(
-        float(soft_cross_entropy(logits, dense)), abs=1e-5
-    )
+    loss = policy_cross_entropy(logits, slots, legal, shares)
+    alone = [
+        soft_cross_entropy(logits[row : row + 1, slots[row, :count]], shares[row : row + 1, :count])
+        for row, count in enumerate(legal.tolist())
+    ]
+    assert float(loss) == pytest.approx(float(sum(alone)) / 5, abs=1e-5)
+    loss.backward()
+    for row, count in enumerate(legal.tolist()):
+        learned = logits.grad[row].nonzero().flatten().tolist()
+        assert set(learned) <= set(slots[row, :count].tolist())
+    assert len(logits.grad[4].nonzero()) == 64
 
 
 def test_a_network_that_does_not_count_plies_learns_the_rest(batch: Batch) -> None:

@@ -18,7 +18,7 @@ from engines.selfplay import metrics
 from engines.selfplay.metrics import COLUMNS, METRICS_FILE, TENSORBOARD_FOLDER, Metrics, Round, read_metrics
 
 ROOT = Path(engines.__file__).parents[1]
-FIRST_VERSION = ROOT / "datasets" / "ladder-campaign" / METRICS_FILE
+FIRST_VERSION = Path(__file__).with_name("first_version_metrics.csv")
 FIRST_COLUMNS = FIRST_VERSION.read_text(encoding="utf-8").splitlines()[0]
 
 
@@ -114,7 +114,7 @@ def test_a_campaign_of_the_first_version_goes_on(tmp_path: Path) -> None:
     old = read_metrics(FIRST_VERSION)
     assert len(old) == 235
     assert (old[2].positions, old[2].plies, old[2].policy_entropy, old[2].resign_checked) == (73497, 151.2, None, None)
-    shutil.copy(FIRST_VERSION, tmp_path)
+    shutil.copy(FIRST_VERSION, tmp_path / METRICS_FILE)
     opened = Metrics(tmp_path, 230)
     opened.add(a_round(231))
     path = tmp_path / METRICS_FILE
@@ -236,6 +236,6 @@ def test_reading_metrics_does_not_wait_for_tensorboard() -> None:
 
 
 def test_the_documentation_names_every_column() -> None:
-    section = (ROOT / "docs" / "selfplay.md").read_text(encoding="utf-8").split("## Metrics")[1]
+    section = (ROOT / "docs" / "selfplay.md").read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COLUMNS)

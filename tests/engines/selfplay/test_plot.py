@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import engines
-from engines.selfplay.metrics import METRICS_FILE, Round, read_metrics
+from engines.selfplay.metrics import Round, read_metrics
 from engines.selfplay.plot import (
     LADDER_FILE,
     Strength,
@@ -70,7 +70,7 @@ def panel(figure: Figure, title: str) -> Axes:
 
 
 def test_a_campaign_of_the_first_version_has_the_panels_that_it_measured() -> None:
-    rounds = read_metrics(ROOT / "datasets" / "ladder-campaign" / METRICS_FILE)
+    rounds = read_metrics(Path(__file__).with_name("first_version_metrics.csv"))
     figure = metrics_figure(rounds)
     assert titles(figure) == OLD_PANELS
     assert figure.get_suptitle() == "3,036,063 positions of 19,938 games, 17,786 steps, 5.2 hours, 235 rounds (dots)"

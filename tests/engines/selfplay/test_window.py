@@ -123,7 +123,11 @@ def test_batches_show_true_planes_and_legal_targets(records: list[GameRecord], t
         np.add.at(found, batch.slots[row], batch.policy[row])
         kinds.add(int(record.kinds[ply]))
         seen = board.transform(chess.flip_horizontal) if flip else board
-        assert set(np.flatnonzero(found).tolist()) <= {policy_index(seen, move) for move in seen.legal_moves}
+        legal = {policy_index(seen, move) for move in seen.legal_moves}
+        assert set(batch.slots[row, : batch.legal[row]].tolist()) == legal
+        assert len(legal) == batch.legal[row]
+        assert not batch.policy[row, batch.legal[row] :].any()
+        assert set(np.flatnonzero(found).tolist()) <= legal
         assert found == pytest.approx(expected / expected.sum(), abs=1e-5)
         value = float(record.values[ply])
         outcome = record.result if board.turn == chess.WHITE else -record.result
