@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import chess
 import numpy as np
@@ -20,12 +21,13 @@ import torch
 
 from conceptmine.positions import GameRecord, board_of, read_games
 from engines.chess import policy_index
-from engines.chess.position import encode_move
+from engines.chess.position import encode_move, start_position
 from engines.networks import Agent, Network, NetworkConfig, NetworkInfo, Tower, ValueHead, write_network
-from engines.selfplay.games import TARGET_MOVES
-from engines.selfplay.games import GameRecord as PlayedGame
+from engines.selfplay.endings import GOING_ON
 from engines.selfplay.learner import Learner, annealed
-from engines.selfplay.replay import Replay, positions_of_games
+from engines.selfplay.records import FULL, TARGET_MOVES
+from engines.selfplay.records import GameRecord as PlayedGame
+from engines.selfplay.window import Window
 
 CONFIG = NetworkConfig(Tower(48, blocks=4, se_channels=12), value=ValueHead(planes=8, hidden=64))
 HELD_OUT_ONE_IN = 20
@@ -47,7 +49,16 @@ def as_played(game: GameRecord) -> PlayedGame:
     policy = np.zeros((n, TARGET_MOVES), dtype=np.float16)
     policy_slots[:, 0], policy[:, 0] = slots, 1
     return PlayedGame(
-        np.array(moves, dtype=np.uint16), RESULTS[game.result], policy_slots, policy, np.zeros(n, dtype=np.float32)
+        start=start_position(),
+        moves=np.array(moves, dtype=np.uint16),
+        kinds=np.full(n, FULL, dtype=np.uint8),
+        slots=policy_slots,
+        policy=policy,
+        values=np.zeros(n, dtype=np.float32),
+        result=RESULTS[game.result],
+        ending=GOING_ON,  # people end games as they like
+        lowest=np.zeros(2, dtype=np.float32),
+        played_on=False,
     )
 
 
@@ -75,6 +86,25 @@ def move_matching(network: Network, games: Sequence[GameRecord], positions: int,
     return hits / len(chosen), len(chosen)
 
 
+def train(window: Window, measuring: Sequence[GameRecord], arguments: argparse.Namespace) -> Learner:
+    """Learn from the window for the minutes wanted, and say now and then how well moves are predicted."""
+    network = Network(CONFIG, batch_norm=True, seed=arguments.seed)
+    learner = Learner(network, weight_decay=1e-4, average_decay=0.999, warm_up_steps=200)
+    generator = np.random.default_rng(arguments.seed)
+    begun, told = time.monotonic(), 0.0
+    while (share := (time.monotonic() - begun) / (60 * arguments.minutes)) < 1:
+        losses = learner.step(window.draw(BATCH, 0.0, True, generator), annealed(arguments.learning_rate, 0.0, share))
+        if time.monotonic() - told > 120:
+            told = time.monotonic()
+            match, _ = move_matching(learner.playing_network(), measuring, 2000, 0)
+            print(
+                f"{share:.0%} step {learner.steps}: policy {losses.policy:.3f}, value {losses.value:.3f}, "
+                f"match {match:.3f}",
+                flush=True,
+            )
+    return learner
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Train a network to imitate the moves of people.")
@@ -88,28 +118,16 @@ def main() -> None:
     games = usable(read_games(arguments.games, on_error="skip"))
     training = [game for game in games if not held_out(game)]
     measuring = [game for game in games if held_out(game)]
-    replay = Replay(window=1 << 40, value_from_search=0.0)
-    for start in range(0, len(training), 500):
-        replay.add(positions_of_games([as_played(game) for game in training[start : start + 500]]))
-    print(f"{len(training)} games, {len(replay)} positions to learn from; {len(measuring)} games held out", flush=True)
-    network = Network(CONFIG, batch_norm=True, seed=arguments.seed)
-    learner = Learner(network, weight_decay=1e-4, average_decay=0.999, warm_up_steps=200)
-    generator = np.random.default_rng(arguments.seed)
-    begun, told = time.monotonic(), 0.0
-    while (share := (time.monotonic() - begun) / (60 * arguments.minutes)) < 1:
-        losses = learner.step(replay.draw(BATCH, generator), annealed(arguments.learning_rate, 0.0, share))
-        if time.monotonic() - told > 120:
-            told = time.monotonic()
-            match, _ = move_matching(learner.playing_network(), measuring, 2000, 0)
-            print(
-                f"{share:.0%} step {learner.steps}: policy {losses.policy:.3f}, value {losses.value:.3f}, "
-                f"match {match:.3f}",
-                flush=True,
-            )
+    with TemporaryDirectory(dir=arguments.out.parent) as folder:
+        window = Window(Path(folder), max(sum(len(game.moves) for game in training), 1))
+        for game in training:
+            window.add([as_played(game)])
+        print(f"{len(training)} games, {len(window)} positions to learn from; {len(measuring)} held out", flush=True)
+        learner = train(window, measuring, arguments)
     match, positions = move_matching(learner.playing_network(), measuring, 20_000, 1)
     result = {
         "training_games": len(training),
-        "training_positions": len(replay),
+        "training_positions": len(window),
         "held_out_games": len(measuring),
         "held_out_positions": positions,
         "move_matching": round(match, 4),
