@@ -185,7 +185,7 @@ def test_convert_takes_the_playing_network_out_of_a_campaign(command: Callable[.
     learner = Learner(untrained, weight_decay=0.0, average_decay=0.5, warm_up_steps=1)
     with torch.no_grad():
         learner.average.value.bias.add_(1)
-    save_state(tmp_path, learner, Saved(Counters(positions=9, games=2), [], None, campaign.model_dump_json()))
+    save_state(tmp_path, learner, Saved(Counters(positions=9, games=2), campaign.as_json()))
     target = tmp_path / "network.pb.gz"
     assert command("engine", "convert", tmp_path / "state.safetensors", target, "--encoding", "float32").code == 0
     network, info = read_network(target)
