@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from rich.progress import track
 
 from conceptmine.runfolder import write_bytes
 from experiments.engine_benchmark.machine import describe_machine, machine_line
-from experiments.engine_benchmark.measuring import Section
+from experiments.engine_benchmark.measuring import Section, record_of
 from experiments.engine_benchmark.networks import network_section
 from experiments.engine_benchmark.picture import draw_picture
 from experiments.engine_benchmark.rules import rules_section
@@ -57,12 +56,7 @@ def make_sections(parts: list[str], agent: str | None) -> list[Section]:
 def write_results(folder: Path, header: str, facts: dict[str, object], sections: list[Section]) -> None:
     """The three files of the results."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = facts | {
-        "sections": {
-            section.name: {"title": section.title, "measurements": [asdict(one) for one in section.measurements]}
-            for section in sections
-        }
-    }
+    record = facts | {"sections": record_of(sections)}
     write_bytes(folder / "bench_engine.json", (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
     grids = [target_grid({section.name: section for section in sections}), *map(section_grid, sections)]
     page = f"# Engine benchmark\n\n{header}\n\n" + "\n".join(map(markdown, grids))

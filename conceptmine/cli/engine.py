@@ -247,6 +247,13 @@ def selfplay(
     state: Annotated[Path, typer.Option(help="folder of the campaign; what it holds is resumed")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     actors: Annotated[int, typer.Option(help="threads that play; 0: as many as this machine is good for")] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="play on a Ray cluster: host:port of its head, auto (the one this machine is in) or local (a new one)",
+        ),
+    ] = None,
 ) -> None:
     """Train a network from self-play, resuming the campaign in the state folder."""
     from engines.selfplay import read_campaign, run_campaign
@@ -256,8 +263,8 @@ def selfplay(
     if not 0 <= actors <= 128:
         raise InputError(f"--actors is {actors}: give a whole number from 0 to 128.")
     try:
-        counters = run_campaign(read_campaign(config), state, minutes, device=device, actors=actors)
-    except ValueError as error:
+        counters = run_campaign(read_campaign(config), state, minutes, device=device, actors=actors, ray=ray)
+    except (ValueError, ModuleNotFoundError) as error:
         raise InputError(str(error)) from None
     print(f"{counters.positions:,} positions of {counters.games:,} games in {counters.seconds / 60:.1f} minutes in all")
 
@@ -286,6 +293,30 @@ def plot(
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}.") from None
     print(target)
+
+
+@engine.command()
+def games(
+    state: Annotated[Path, typer.Argument(help="folder of a campaign")],
+    out: Annotated[Path, typer.Option(help="file to write, PGN")],
+    last: Annotated[int, typer.Option(help="only so many of the newest; 0: all that the state has")] = 0,
+) -> None:
+    """Write the newest self-play games of a campaign as PGN, with the values of their searches."""
+    from engines.networks.whole_files import write_whole
+    from engines.selfplay.pgn import write_games
+    from engines.selfplay.state import read_games
+
+    if last < 0:
+        raise InputError(f"--last is {last}: give a number of games, or 0 for all.")
+    try:
+        found = read_games(state)[-last:]
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        write_whole(out, "".join(f"{game}\n\n" for game in write_games(found, state.resolve().name)).encode())
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}.") from None
+    print(f"{len(found):,} games in {out}")
 
 
 @engine.command()

@@ -10,17 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.chess.history import game_rows
-from engines.chess.movegen import MAX_MOVES, in_check, legal_moves
+from engines.chess.movegen import MAX_MOVES
 from engines.chess.planes import count_repetitions
-from engines.chess.position import (
-    STATE,
-    WORDS,
-    encode_move,
-    halfmove_clock,
-    insufficient_material,
-    make_move,
+from engines.chess.position import WORDS, encode_move, make_move
+from engines.selfplay.endings import (
+    BLACK_WINS,
+    DRAW,
+    FIFTY_MOVES,
+    GOING_ON,
+    LENGTH,
+    MATE,
+    MATERIAL,
+    REPETITION,
+    STALEMATE,
+    WHITE_WINS,
+    judge,
 )
-from engines.selfplay.endings import BLACK_WINS, DRAW, GOING_ON, WHITE_WINS, judge
 
 LONGEST_GAME = 240
 """Plies, those of the opening included, after which a game is drawn."""
@@ -36,6 +41,16 @@ class Ending(StrEnum):
     REPETITION = "threefold repetition"
     LENGTH = f"{LONGEST_GAME} plies"
     FORFEIT = "forfeit"
+
+
+_BY_RULE = {
+    MATE: Ending.CHECKMATE,
+    STALEMATE: Ending.STALEMATE,
+    MATERIAL: Ending.MATERIAL,
+    FIFTY_MOVES: Ending.FIFTY_MOVES,
+    REPETITION: Ending.REPETITION,
+    LENGTH: Ending.LENGTH,
+}
 
 
 @dataclass(frozen=True)
@@ -100,17 +115,7 @@ class Game:
         if ending == GOING_ON:
             return
         self.result = result
-        row = self._rows[ply]
-        if legal_moves(row, scratch, 0) == 0:
-            self.ending = Ending.CHECKMATE if in_check(row) else Ending.STALEMATE
-        elif insufficient_material(row):
-            self.ending = Ending.MATERIAL
-        elif halfmove_clock(row[STATE]) >= 100:
-            self.ending = Ending.FIFTY_MOVES
-        elif self._repeated[ply] >= 2:
-            self.ending = Ending.REPETITION
-        else:
-            self.ending = Ending.LENGTH
+        self.ending = _BY_RULE[int(ending)]
 
 
 @dataclass(frozen=True)

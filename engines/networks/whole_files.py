@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["remove_partial", "write_whole"]
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
@@ -27,3 +27,9 @@ def write_whole(path: str | Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_partial(folder: str | Path) -> None:
+    """Remove from a folder what `write_whole` left there when its process was killed."""
+    for file in Path(folder).glob(".*.partial"):
+        file.unlink(missing_ok=True)

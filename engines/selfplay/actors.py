@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import pairwise
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from engines.selfplay.config import Campaign
 from engines.selfplay.games import GAME, GameRules, GamesAtOnce, Unfinished
 from engines.selfplay.records import GameRecord
 from engines.selfplay.resignation import NEVER
+
+TABLES_OF_A_GPU: Final = 4
+"""Tables, each with a thread, that keep a GPU busy."""
 
 _POLL_S = 0.05
 
@@ -36,8 +40,11 @@ class Actors(Protocol):
     def evaluations(self) -> int:
         """How many positions were evaluated since the start of this leg."""
 
+    def stop(self) -> None:
+        """Play no further; the games in play and those not yet collected can still be asked for."""
+
     def close(self) -> None:
-        """Stop playing."""
+        """Stop, and let go of everything."""
 
 
 def search_settings(campaign: Campaign) -> SearchSettings:
@@ -64,22 +71,27 @@ def game_rules(campaign: Campaign) -> GameRules:
     )
 
 
+def table(campaign: Campaign, size: int, seed: int, number: int) -> GamesAtOnce:
+    """``size`` of the campaign's games side by side; every ``number`` from 0 has games of its own."""
+    stream = np.random.SeedSequence(seed).generate_state(number + 1, np.uint64)[-1]
+    return GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(stream) >> 1)
+
+
 def tables(campaign: Campaign, actors: int, seed: int, saved: Sequence[Unfinished] = ()) -> list[GamesAtOnce]:
     """The campaign's games, shared out to ``actors``, going on with those ``saved``, by however many actors."""
     sizes = [len(part) for part in np.array_split(np.arange(campaign.games_at_once), actors) if len(part)]
-    seeds = np.random.SeedSequence(seed).generate_state(len(sizes), np.uint64)
-    games = [
-        GamesAtOnce(size, game_rules(campaign), search_settings(campaign), int(number) >> 1)
-        for size, number in zip(sizes, seeds, strict=True)
-    ]
-    records = [record for unfinished in saved for record in unfinished.records]
-    states = np.concatenate([np.empty(0, dtype=GAME), *(unfinished.games for unfinished in saved)])
-    first = 0
-    for table, size in zip(games, sizes, strict=True):
-        part = slice(first, first + size)
-        table.go_on_with(Unfinished(records[part], states[part]))
-        first += size
+    games = [table(campaign, size, seed, number) for number, size in enumerate(sizes)]
+    for one, unfinished in zip(games, deal_out(saved, sizes), strict=False):
+        one.go_on_with(unfinished)
     return games
+
+
+def deal_out(saved: Sequence[Unfinished], sizes: Sequence[int]) -> list[Unfinished]:
+    """Saved games in parts of at most ``sizes``, in their order, and at the end those that are left over."""
+    records = [record for unfinished in saved for record in unfinished.records]
+    games = np.concatenate([np.empty(0, dtype=GAME), *(unfinished.games for unfinished in saved)])
+    ends = [0, *np.cumsum(sizes).tolist(), len(records)]
+    return [Unfinished(records[begin:end], games[begin:end]) for begin, end in pairwise(ends)]
 
 
 class PlayingAgent:
@@ -136,6 +148,9 @@ class InTurn:
     @property
     def evaluations(self) -> int:
         return self._games.evaluations
+
+    def stop(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -201,13 +216,16 @@ class Threads:
     def evaluations(self) -> int:
         return sum(games.evaluations for games in self._games)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+
+    def close(self) -> None:
+        self.stop()
 
     def _play(self, games: GamesAtOnce, step: threading.Lock) -> None:
         try:

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from engines.networks import (
 )
 from engines.networks.checkpoint import network_of, read_notes, read_tensors
 from engines.networks.leela.container import UnusableFileError
-from engines.selfplay.actors import Actors, InTurn, Threads, tables
+from engines.networks.whole_files import remove_partial
+from engines.selfplay.actors import TABLES_OF_A_GPU, Actors, InTurn, Threads, tables
+from engines.selfplay.cluster import Cluster, connected
 from engines.selfplay.config import Campaign, campaign_of
 from engines.selfplay.endings import ENDINGS
 from engines.selfplay.learner import Learner, Losses, annealed
@@ -36,7 +39,6 @@ from engines.selfplay.window import Window
 
 CHECKPOINT_FOLDER = "checkpoints"
 WINDOW_FOLDER = "window"
-_ACTORS_OF_A_GPU = 4
 
 Report = Callable[[str], None]
 
@@ -96,7 +98,9 @@ def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
 class _Run:
     """One leg of a campaign in a state folder."""
 
-    def __init__(self, campaign: Campaign, folder: Path, device: str, actors: int, report: Report) -> None:
+    def __init__(
+        self, campaign: Campaign, folder: Path, device: str, actors: int, cluster: bool, report: Report
+    ) -> None:
         self.campaign, self.folder, self.report = campaign, folder, report
         self.learner = Learner(
             Network(network_config(campaign), batch_norm=True, seed=campaign.seed),
@@ -111,22 +115,29 @@ class _Run:
         self.resignation.restore(saved.resignation)
         try:
             (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
+            for place in (folder, folder / CHECKPOINT_FOLDER, folder / WINDOW_FOLDER):
+                remove_partial(place)
             self.window = Window(folder / WINDOW_FOLDER, campaign.window, self.counters.positions)
             self.metrics = Metrics(folder, self.counters.rounds)
         except OSError as error:
             raise ValueError(f"{folder} cannot hold a campaign ({error.strerror}): give another state folder") from None
         self.tail = saved.tail
+        self._keep_tail([])  # fewer than were saved, if the campaign says so now
         if len(self.window) < sum(len(game.moves) for game in self.tail):  # its files are of another machine
             self.window.refill(self.tail)
         # A resumed leg must not replay the games of the first one.
         self.generator = np.random.default_rng([campaign.seed, self.counters.rounds])
-        self.actors = self._make_actors(device, actors, saved)
+        self.actors = self._make_actors(device, actors, cluster, saved)
         self._evaluations_before = self.counters.evaluations
         self._counted_until = self.round_began = self.saved_at = time.monotonic()
         self._evaluations_counted = 0
 
-    def _make_actors(self, device: str, actors: int, saved: Saved) -> Actors:
+    def _make_actors(self, device: str, actors: int, cluster: bool, saved: Saved) -> Actors:
         campaign, seed = self.campaign, int(self.generator.integers(2**62))
+        if cluster:
+            return Cluster(
+                campaign, device=device, actors=actors, seed=seed, saved=saved.unfinished, report=self.report
+            )
         if not campaign.overlapped:
             return InTurn(tables(campaign, 1, seed, saved.unfinished)[0], device)
         games = tables(campaign, actors, seed, saved.unfinished)
@@ -273,6 +284,7 @@ def run_campaign(
     *,
     device: str = "auto",
     actors: int = 0,
+    ray: str | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = print,
 ) -> Counters:
@@ -288,13 +300,15 @@ def run_campaign(
         minutes: when to end.
         device: where the network is, ``"cpu"``, ``"cuda"``, or ``"auto"``: on a GPU if there is one.
         actors: threads that play, of a campaign whose games and learning overlap; 0: one a core, at most four for a
-            GPU, which they keep busy.
+            GPU, which they keep busy.  Over a cluster: its actors; 0: one a CPU or GPU.
+        ray: address of a Ray cluster that plays the games (`engines.selfplay.cluster.connected`).
         clock: what ``minutes`` are measured with, in seconds; `time.process_time` counts the processor's work.
         report: is given a line about every round.
 
     Raises:
         ValueError: the folder or the device cannot be used, the state is damaged or of a campaign with another network,
-            or ``minutes`` is not above 0.
+            ``minutes`` is not above 0, or there is no cluster at that address.
+        ModuleNotFoundError: a cluster is to play, and the package ray is not installed.
     """
     if not minutes > 0:
         raise ValueError(f"a campaign needs more than 0 minutes, not {minutes}")
@@ -309,19 +323,22 @@ def run_campaign(
         # Actors and the learner share the cores out among themselves; more threads each would only wait for each other.
         torch.set_num_threads(1)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    run = _Run(campaign, folder, device, actors or (cores if device == "cpu" else min(cores, _ACTORS_OF_A_GPU)), report)
-    try:
-        run.publish()
-        while (left := deadline - clock()) > 0:
-            if run.play_round(time.monotonic() + left):
-                run.save_if_due()
-        run.actors.close()  # from here on no game ends unseen
-        run.play_round(time.monotonic())
-    finally:
-        # Also on Ctrl-C; an error of an actor leaves its games as they are.
+    if ray is None:
+        actors = actors or (cores if device == "cpu" else min(cores, TABLES_OF_A_GPU))
+    with connected(ray) if ray is not None else nullcontext():
+        run = _Run(campaign, folder, device, actors, ray is not None, report)
         try:
-            run.save()
+            run.publish()
+            while (left := deadline - clock()) > 0:
+                if run.play_round(time.monotonic() + left):
+                    run.save_if_due()
+            run.actors.stop()  # from here on no game ends unseen
+            run.play_round(time.monotonic())
         finally:
-            run.actors.close()
-            run.metrics.close()
+            # Also on Ctrl-C; an error of an actor leaves its games as they are.
+            try:
+                run.save()
+            finally:
+                run.actors.close()
+                run.metrics.close()
     return run.counters

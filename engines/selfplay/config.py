@@ -107,7 +107,7 @@ class Campaign:
     mirrored: bool = True
     overlapped: bool = True
     checkpoints: tuple[int, ...] = (0,)
-    tail_positions: int = _number(100_000, 0)
+    tail_positions: int = _number(400_000, 0)
     save_every_seconds: float = _number(120.0, 0)
 
     def __post_init__(self) -> None:

@@ -215,6 +215,8 @@ class GamesAtOnce:
         self._grower: Grower | None = None
         self.evaluations = 0
         """How many positions the network was asked about."""
+        self.moves = 0
+        """How many moves were played."""
         for game, stream in enumerate(np.random.default_rng(seed).integers(1, 2**63, size=games, dtype=np.uint64)):
             self._begin_game(game, stream)
 
@@ -249,6 +251,7 @@ class GamesAtOnce:
         if len(searching) == len(self._everyone):
             return []
         moving = np.setdiff1d(self._everyone, searching, assume_unique=True)
+        self.moves += len(moving)
         _play_moves(
             self._record,
             self._rules,

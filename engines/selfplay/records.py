@@ -42,7 +42,7 @@ class GameRecord:
 
 
 def pack_games(games: Sequence[GameRecord]) -> dict[str, NDArray[Any]]:
-    """Games as flat arrays, about 80 bytes a position; `unpack_games` gives them back exactly.
+    """Games as flat arrays, some 80 bytes a position of a full search, 8 of others; `unpack_games` undoes it exactly.
 
     ``plies`` int32, ``starts`` uint64 [·, 8], ``results`` int8, ``endings`` uint8, ``lowest`` float32 [·, 2] and
     ``played_on`` bool by game; ``moves``, ``kinds``, ``values`` and ``shares`` (uint8, how many policy entries) by

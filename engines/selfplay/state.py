@@ -1,12 +1,14 @@
-"""A campaign's state as a few files beside each other, of which one atomic rename makes the new ones count.
+"""A campaign's state as a few small files beside each other, of which one atomic rename makes the new ones count.
 
-``state.safetensors`` holds weights, their average, the optimiser, the counters and the games in play, and names the
-files ``games-….safetensors`` that hold the newest games played.  Those are written first, under new names, and the old
-ones are removed last: whenever a process is killed, the state that stands there and the games it names are whole.
+``state.safetensors`` holds the averaged weights, the counters and the campaign's settings, and names the files
+``state-….safetensors`` that hold the rest: weights, optimiser, the games in play and the newest games played.  Those
+are written first, under new names, and the old ones are removed last: whenever a process is killed, the state that
+stands there and the files it names are whole.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,9 +28,9 @@ from engines.selfplay.records import GameRecord, pack_games, unpack_games
 
 STATE_FILE: Final = "state.safetensors"
 LARGEST_FILE: Final = 15 << 20
-"""Bytes of a file of games, or a little more (a whole game)."""
+"""Bytes of a file, unless a single array is larger."""
 
-_BYTES_PER_POSITION: Final = 170  # at most, in nearly all games
+_POSITIONS_PER_PART: Final = 20_000  # so many positions take 6 MB at the very most
 
 
 @dataclass
@@ -67,30 +69,38 @@ class _Content(NamedTuple):
 def save_state(folder: Path, learner: Learner, saved: Saved) -> None:
     """Write weights, averages, optimiser and ``saved`` to ``folder``, all of it or nothing."""
     arrays: dict[str, NDArray[Any]] = {}
-    for prefix, module in (("network", learner.network), ("average", learner.average)):
+    for prefix, module in (("average", learner.average), ("network", learner.network)):
         arrays |= {f"{prefix}.{name}": value.detach().cpu().numpy() for name, value in module.state_dict().items()}
     for index, state in learner.optimiser.state_dict()["state"].items():
         arrays |= {f"optimiser.{index}.{name}": value.cpu().numpy() for name, value in state.items()}
-    for actor, unfinished in enumerate(saved.unfinished):
-        arrays |= {f"unfinished.{actor}.{name}": array for name, array in pack_games(unfinished.records).items()}
-        arrays[f"unfinished.{actor}.games"] = unfinished.games.view(np.uint8).reshape(len(unfinished.games), -1)
     arrays["resignation"] = saved.resignation
-    files = [
-        (f"games-{saved.counters.positions:010d}-{number}.safetensors", part)
-        for number, part in enumerate(_in_files(saved.tail))
-    ]
+    for actor, unfinished in enumerate(saved.unfinished):
+        arrays[f"unfinished.{actor}.games"] = unfinished.games.view(np.uint8).reshape(len(unfinished.games), -1)
+    parts = {f"tail.{number}": part for number, part in enumerate(_in_parts(saved.tail))}
+    for actor, unfinished in enumerate(saved.unfinished):
+        parts |= {f"unfinished.{actor}.{n}": part for n, part in enumerate(_in_parts(unfinished.records))}
+    for prefix, part in parts.items():
+        arrays |= {f"{prefix}.{name}": array for name, array in pack_games(part).items()}
+    first, *others = _in_files(arrays)
+    names = _new_names(folder, saved.counters.positions, len(others))
     notes = {
         "counters": json.dumps(asdict(saved.counters)),
         "steps": str(learner.steps),
         "campaign": json.dumps(saved.campaign),
         "actors": str(len(saved.unfinished)),
-        "games": json.dumps([name for name, _ in files]),
+        "files": json.dumps(names),
     }
-    for name, part in files:
-        write_whole(folder / name, save(_in_order(pack_games(part))))
-    write_whole(folder / STATE_FILE, save(_in_order(arrays), metadata=notes))
-    for old in set(folder.glob("games-*.safetensors")) - {folder / name for name, _ in files}:
+    for name, content in zip(names, others, strict=True):
+        write_whole(folder / name, save(content))
+    write_whole(folder / STATE_FILE, save(first, metadata=notes))
+    for old in set(folder.glob("state-*.safetensors")) - {folder / name for name in names}:
         old.unlink()
+
+
+def _new_names(folder: Path, positions: int, files: int) -> list[str]:
+    """Names for files of which none is there yet: a state may be saved again before another position was counted."""
+    names = (f"state-{positions:010d}-{number}.safetensors" for number in itertools.count(1))
+    return list(itertools.islice((name for name in names if not (folder / name).exists()), files))
 
 
 def load_state(folder: Path, learner: Learner) -> Saved:
@@ -99,7 +109,7 @@ def load_state(folder: Path, learner: Learner) -> Saved:
     Raises ``ValueError`` when a file is damaged or missing, or does not fit the learner's network.
     """
     path = folder / STATE_FILE
-    notes, arrays = _read(path)
+    notes, arrays = _read_all(folder)
     try:
         for prefix, module in (("network", learner.network), ("average", learner.average)):
             module.load_state_dict({name: torch.from_numpy(arrays[f"{prefix}.{name}"]) for name in module.state_dict()})
@@ -110,21 +120,39 @@ def load_state(folder: Path, learner: Learner) -> Saved:
     try:
         learner.optimiser.load_state_dict(_optimiser_state(arrays, learner.optimiser))
         learner.steps = int(notes["steps"])
-        saved = Saved(
+        return Saved(
             counters=Counters(**json.loads(notes["counters"])),
             campaign=json.loads(notes["campaign"]),
-            unfinished=[_unfinished(arrays, f"unfinished.{actor}.") for actor in range(int(notes["actors"]))],
+            tail=_games(arrays, "tail"),
+            unfinished=[_unfinished(arrays, f"unfinished.{actor}") for actor in range(int(notes["actors"]))],
             resignation=arrays["resignation"],
         )
-        names = json.loads(notes["games"])
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is of another version of this program or damaged ({error})") from None
+        raise ValueError(f"{path} is damaged ({error}): give another state folder") from None
+
+
+def read_games(folder: Path) -> list[GameRecord]:
+    """The newest games of a saved campaign, oldest first.
+
+    Raises ``ValueError`` when a file is damaged or missing.
+    """
+    try:
+        return _games(_read_all(folder).arrays, "tail")
+    except (IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"{folder} holds no campaign's games, or they are damaged ({error})") from None
+
+
+def _read_all(folder: Path) -> _Content:
+    """Everything in the files of a state."""
+    path = folder / STATE_FILE
+    notes, arrays = _read(path)
+    try:
+        names = [str(name) for name in json.loads(notes["files"])]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} is of another version of this program: give another state folder") from None
     for name in names:
-        try:
-            saved.tail.extend(unpack_games(_read(folder / name).arrays))
-        except (KeyError, IndexError) as error:
-            raise ValueError(f"{folder / name} does not hold games ({error}): give another state folder") from None
-    return saved
+        arrays |= _read(folder / name).arrays
+    return _Content(notes, arrays)
 
 
 def _read(path: Path) -> _Content:
@@ -155,25 +183,43 @@ def _optimiser_state(arrays: dict[str, NDArray[Any]], optimiser: torch.optim.Opt
     return state
 
 
+def _games(arrays: dict[str, NDArray[Any]], prefix: str) -> list[GameRecord]:
+    """The games of all parts ``prefix.0``, ``prefix.1``, … in their order."""
+    games: list[GameRecord] = []
+    number = 0
+    while f"{prefix}.{number}.plies" in arrays:
+        start = f"{prefix}.{number}."
+        games += unpack_games({key.removeprefix(start): arrays[key] for key in arrays if key.startswith(start)})
+        number += 1
+    return games
+
+
 def _unfinished(arrays: dict[str, NDArray[Any]], prefix: str) -> Unfinished:
-    packed = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    games = packed.pop("games")
-    return Unfinished(unpack_games(packed), np.ascontiguousarray(games).view(GAME).reshape(-1))
+    games = np.ascontiguousarray(arrays[f"{prefix}.games"]).view(GAME).reshape(-1)
+    return Unfinished(_games(arrays, prefix), games)
 
 
-def _in_files(games: Sequence[GameRecord]) -> list[list[GameRecord]]:
-    """The games in parts that each fit into a file."""
+def _in_parts(games: Sequence[GameRecord]) -> list[list[GameRecord]]:
+    """The games in parts of which each is far smaller than a file."""
     parts: list[list[GameRecord]] = []
     room = 0
     for game in games:
-        if len(game.moves) > room:
+        if room <= 0:
             parts.append([])
-            room = LARGEST_FILE // _BYTES_PER_POSITION
+            room = _POSITIONS_PER_PART
         parts[-1].append(game)
         room -= len(game.moves)
     return parts
 
 
-def _in_order(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """C order, as files hold it; `ascontiguousarray` would give scalars a dimension."""
-    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
+def _in_files(arrays: dict[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """The arrays, in their order, in files of at most LARGEST_FILE; in C order, as files hold them."""
+    files: list[dict[str, NDArray[Any]]] = [{}]
+    room = LARGEST_FILE
+    for name, array in arrays.items():
+        if array.nbytes > room and files[-1]:
+            files.append({})
+            room = LARGEST_FILE
+        files[-1][name] = np.asarray(array, order="C")  # `ascontiguousarray` would give scalars a dimension
+        room -= array.nbytes
+    return files

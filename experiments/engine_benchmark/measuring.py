@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 Clock = Callable[[], float]
 
@@ -101,6 +101,14 @@ class Section:
         numbers = self.numbers(subject, by)
         ratios = [reference[number] / numbers[number] for number in sorted(reference.keys() & numbers.keys())]
         return Spread.of(ratios) if ratios else None
+
+
+def record_of(sections: Sequence[Section]) -> dict[str, object]:
+    """Titles and every measurement of the sections by name, for a JSON file."""
+    return {
+        section.name: {"title": section.title, "measurements": [asdict(one) for one in section.measurements]}
+        for section in sections
+    }
 
 
 def measure(case: Case, round_number: int, seconds: float) -> Measurement:

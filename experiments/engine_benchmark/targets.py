@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.engine_benchmark import rules, selfplay, startup, tree
@@ -53,10 +53,10 @@ def _millions(spread: Spread | None) -> Spread | None:
     return spread and Spread(spread.median / 1e6, spread.low / 1e6, spread.high / 1e6)
 
 
-def target_grid(sections: Mapping[str, Section]) -> Grid:
+def target_grid(sections: Mapping[str, Section], targets: Sequence[Target] = TARGETS) -> Grid:
     """Every target whose section was measured."""
     rows = []
-    for target in TARGETS:
+    for target in targets:
         spread = target.number(sections[target.section]) if target.section in sections else None
         if spread is None:
             continue

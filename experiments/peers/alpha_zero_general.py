@@ -49,7 +49,7 @@ def action_of(board: chess.Board, move: chess.Move) -> int:
 
 
 class StateSearch:
-    """One search: what is known of each state and of each action in it, by string."""
+    """What is known of each state and of each action in it, by string."""
 
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
@@ -62,11 +62,12 @@ class StateSearch:
         self._ended: dict[str, float | None] = {}
 
     def run(self, board: chess.Board, simulations: int) -> dict[chess.Move, int]:
-        """Search a position; visits of each legal move."""
+        """Search a position; visits of each legal move, with those of earlier searches that came by."""
         state = board.fen()
         self._ended[state] = None
-        self._expand(state, board)
-        self._visits[state] = 0  # the pseudocode does not count the root's own evaluation
+        if state not in self._policy:
+            self._expand(state, board)
+            self._visits[state] = 0  # the pseudocode does not count the root's own evaluation
         for _ in range(simulations):
             self._simulate(board)
         return {move: self._tried.get((state, action), 0) for action, move in self._moves[state].items()}
@@ -80,7 +81,7 @@ class StateSearch:
         """One simulation from a state; its value for the player who moved there."""
         state = board.fen()
         if state not in self._ended:
-            self._ended[state] = _result(board)
+            self._ended[state] = result_of(board)
         ended = self._ended[state]
         if ended is not None:
             return -ended
@@ -124,7 +125,7 @@ class StateSearch:
         return best
 
 
-def _result(board: chess.Board) -> float | None:
+def result_of(board: chess.Board) -> float | None:
     """What a finished game is worth to the side to move, None if it goes on. Repetitions are not seen: no history."""
     if not any(board.generate_legal_moves()):
         return -1.0 if board.is_check() else 0.0

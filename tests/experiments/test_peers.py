@@ -17,6 +17,7 @@ from experiments.engine_benchmark.networks import make_agent
 from experiments.engine_benchmark.rules import POSITIONS, kernel_walk
 from experiments.engine_benchmark.selfplay import Timed
 from experiments.peers.alpha_zero_general import ACTIONS, StateSearch, action_of
+from experiments.peers.alpha_zero_general_games import SelfPlay, torch_predict
 from experiments.peers.careful_python import gumbel_search, halving_schedule, policy_indices, puct_search
 from experiments.peers.lc0 import lc0_nodes_per_second
 from experiments.peers.network_runtimes import installed_runtimes
@@ -100,6 +101,45 @@ def test_dictionaries_visit_as_the_engine_does(fen: str) -> None:
     visits = states.run(chess.Board(fen), 32)
     assert states.states == 33
     assert visits == search(FreeNetwork(), [chess.Board(fen)], simulations=32, preset="alphazero")[0].visits
+
+
+def test_dictionaries_play_whole_games() -> None:
+    """The shortest mate, by a network that wants nothing else, and a game that is ended as too long."""
+    mate = [chess.Move.from_uci(text) for text in ("f2f3", "e7e5", "g2g4", "d8h4")]
+
+    def wants_mate(board: chess.Board) -> tuple[np.ndarray, float]:
+        policy = np.full(ACTIONS, 1e-9, dtype=np.float32)
+        if board.ply() < len(mate) and mate[board.ply()] in board.legal_moves:
+            policy[action_of(board, mate[board.ply()])] = 1.0
+        return policy, 0.0
+
+    plays = SelfPlay(wants_mate, 3, 50)
+    for _ in mate:
+        assert not plays.examples
+        plays.move()
+    assert [one.result for one in plays.examples] == [-1, 1, -1, 1]
+    board = chess.Board()
+    for one, move in zip(plays.examples, mate, strict=True):
+        assert one.fen == board.fen()
+        assert one.policy.argmax() == action_of(board, move)
+        assert one.policy.sum() == pytest.approx(1)
+        board.push(move)
+    plays = SelfPlay(FreeNetwork().predict, 2, 10)
+    for _ in range(20):
+        plays.move()
+    assert [one.result for one in plays.examples] == [0] * 10
+
+
+def test_one_position_by_torch_is_as_by_the_agent(games: list[chess.Board]) -> None:
+    agent = make_agent("ladder-final", "float32")
+    predict = torch_predict(agent)
+    for board in (board.copy(stack=False) for board in games[::60]):
+        policy, value = predict(board)
+        expected = agent.evaluate([board])
+        assert value == pytest.approx(expected.value[0], abs=1e-4)
+        assert policy.sum() > 0
+        for move, probability in expected.policy[0].items():
+            assert policy[action_of(board, move)] / policy.sum() == pytest.approx(probability, abs=1e-4)
 
 
 def test_the_schedule_of_halving() -> None:

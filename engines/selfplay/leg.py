@@ -1,0 +1,143 @@
+"""One leg of a campaign on a machine that is lent for minutes: a state goes in, a few small files come out.
+
+    python3 -m engines.selfplay.leg CONFIG --out DIR [--state STATE] [--minutes 9] [--device auto] [--actors N]
+
+It needs a checkout and Python with torch, numpy, numba, safetensors and protobuf, no installed package and no network.
+The campaign of the folder STATE (or a new one) is gone on with in a scratch folder, on the GPU if there is one, for
+``--minutes`` counted from the start of the command, compilation of the kernels included.  DIR then holds at most eight
+files of at most 16 MiB: the state, ``metrics.csv``, ``checkpoints.zip`` with the leg's checkpoints (the newest, if they
+are too many), and ``leg.json``, which says on what machine how much was played and learned.  Copy them into a folder,
+and the campaign goes on there; what does not fit is left out, from the oldest games on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import platform
+import shutil
+import tempfile
+import time
+import zipfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from engines.networks.whole_files import write_whole
+from engines.selfplay.campaign import CHECKPOINT_FOLDER, run_campaign
+from engines.selfplay.config import Campaign, read_campaign
+from engines.selfplay.metrics import METRICS_FILE, read_metrics
+from engines.selfplay.state import STATE_FILE, Counters
+
+MOST_FILES: Final = 8
+MOST_BYTES: Final = 16 << 20
+_BESIDE_THE_STATE: Final = 3  # metrics, checkpoints, leg.json
+_PACKING_S: Final = 20.0  # kept back for the end
+
+
+def state_files(folder: Path) -> list[Path]:
+    """The files of a campaign's state."""
+    return sorted([*folder.glob(STATE_FILE), *folder.glob("state-*.safetensors")])
+
+
+def run_leg(campaign: Campaign, state: Path | None, out: Path, until: float, device: str, actors: int) -> Counters:
+    """Go on with the campaign in ``state`` until ``until`` (`time.monotonic`) and put what is to be kept into ``out``.
+
+    Raises ``ValueError`` as `engines.selfplay.campaign.run_campaign`, and when there is no time left.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if state is not None:
+            for file in [*state_files(state), state / METRICS_FILE]:
+                if file.exists():
+                    shutil.copy(file, folder)
+        rounds = _rounds(folder)
+        began = time.monotonic()
+        minutes = (until - _PACKING_S - began) / 60
+        counters = run_campaign(campaign, folder, minutes, device=device, actors=actors, report=_say)
+        tail = campaign.tail_positions
+        while len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE:
+            # A leg without games only saves; with a shorter tail the state takes fewer files.
+            tail //= 2
+            shorter = replace(campaign, tail_positions=tail)
+            counters = run_campaign(shorter, folder, 1e-9, device=device, actors=actors, report=_say)
+        for file in [*state_files(folder), folder / METRICS_FILE]:
+            write_whole(out / file.name, file.read_bytes())
+        write_whole(out / "checkpoints.zip", _packed(folder / CHECKPOINT_FOLDER))
+        about = _about(folder, rounds, counters, device)
+        write_whole(out / "leg.json", (json.dumps(about, indent=1) + "\n").encode())
+    return counters
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _rounds(folder: Path) -> int:
+    path = folder / METRICS_FILE
+    return len(read_metrics(path)) if path.exists() else 0
+
+
+def _packed(folder: Path) -> bytes:
+    """The newest checkpoints that fit into one file, as a zip of the files as they are."""
+    chosen: list[Path] = []
+    room = MOST_BYTES - (1 << 16)
+    for path in sorted(folder.glob("*.pb.gz"), reverse=True):
+        room -= path.stat().st_size + 512
+        if room < 0:
+            break
+        chosen.insert(0, path)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for path in chosen:
+            archive.write(path, path.name)
+    return content.getvalue()
+
+
+def _about(folder: Path, rounds: int, counters: Counters, device: str) -> dict[str, Any]:
+    """What the leg did, and on what machine."""
+    leg = read_metrics(folder / METRICS_FILE)[rounds:]
+    gpu = torch.cuda.get_device_name() if device != "cpu" and torch.cuda.is_available() else None
+    rates = sorted(row.evaluations_per_second for row in leg[1:] if row.evaluations_per_second is not None)
+    return {
+        "machine": platform.machine(),
+        "gpu": gpu,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "rounds": len(leg),
+        "median_evaluations_per_second": rates[len(rates) // 2] if rates else None,
+        "counters": asdict(counters),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    began = time.monotonic()
+    parser = argparse.ArgumentParser(description="Run one leg of a self-play campaign.")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--actors", type=int, default=0)
+    arguments = parser.parse_args()
+    try:
+        counters = run_leg(
+            read_campaign(arguments.config),
+            arguments.state,
+            arguments.out,
+            began + 60 * arguments.minutes,
+            arguments.device,
+            arguments.actors,
+        )
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+    print(f"{counters.positions:,} positions of {counters.games:,} games; {arguments.out} holds the state")
+
+
+if __name__ == "__main__":
+    main()

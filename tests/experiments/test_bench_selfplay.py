@@ -1,0 +1,80 @@
+"""The benchmark of self-play runs, and counts what it says it counts; how fast anything is is not tested here."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from engines.networks import load_agent
+from experiments import bench_selfplay
+from experiments.engine_benchmark.selfplay_loop import (
+    ALONE,
+    BY_CPU,
+    DICTIONARIES,
+    ENGINE,
+    IN_LOOP,
+    PLIES_A_GAME,
+    Loop,
+    Shape,
+    Watched,
+    rates,
+)
+
+SMALL = Shape(games=4, simulations=2, considered=2, longest=240)
+
+
+def test_games_begin_in_different_stages_and_are_watched() -> None:
+    loop, watch = Loop(SMALL, 0), Watched(load_agent("ladder-final"))
+    begun = loop.plies
+    assert len(set(begun)) > 1
+    assert loop.step(watch) == 4
+    assert list(loop.plies - begun) == [1] * 4
+    assert watch.positions == sum(len(masks) for masks, _ in watch.batches)
+    assert 4 <= watch.positions <= 4 * (SMALL.simulations + 1)
+
+
+def test_threads_work_at_the_same_time_and_their_work_is_added_up() -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def work() -> int:
+        together.wait()
+        time.sleep(0.1)
+        return 5
+
+    by_cpu, by_wall = rates([work, work], 0.0)
+    assert 10 < by_wall <= 100 < by_cpu, "two threads that sleep do five things each in a tenth of a second or more"
+
+
+def test_the_command_writes_its_two_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--agent", "ladder-final", "--games", "4", "--simulations", "2", "--rounds", "1", "--seconds", "0.01"]
+    monkeypatch.setattr(sys, "argv", ["bench_selfplay", *words, "--out", str(tmp_path / "new")])
+    bench_selfplay.main()
+    assert "Targets" in capsys.readouterr().out
+    record = json.loads((tmp_path / "new" / "bench_selfplay.json").read_text())
+    assert record["shape"]["games"] == 4
+    evaluations, moves = (record["sections"][name]["measurements"] for name in ("evaluations", "moves"))
+    found = {(one["subject"], one["by"]): one["cpu"] for one in evaluations}
+    for subject in ("ladder-final, one thread", "ladder-final, 2 threads"):
+        assert found[subject, BY_CPU] == pytest.approx(found[subject, IN_LOOP] / found[subject, ALONE])
+    found = {(one["subject"], one["by"]): one["cpu"] for one in moves}
+    for by in (ENGINE, DICTIONARIES):
+        moves_a_second = found["ladder-final: moves", by]
+        assert found["ladder-final: games an hour", by] == pytest.approx(3600 * moves_a_second / PLIES_A_GAME)
+    page = (tmp_path / "new" / "bench_selfplay.md").read_text()
+    assert "| ladder-final: moves, against alpha-zero-general | ≥ 20 × |" in page
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--games", "0"], ["--simulations", "1"]])
+def test_bad_arguments(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench_selfplay", *words])
+    with pytest.raises(SystemExit) as stopped:
+        bench_selfplay.main()
+    assert stopped.value.code == 2
+    assert f"{words[0]} is" in capsys.readouterr().err
