@@ -46,7 +46,18 @@ from engines.chess.position import (
     insufficient_material,
     position_of,
 )
-from engines.selfplay.endings import BLACK_WINS, DRAW, GOING_ON, WHITE_WINS, judge
+from engines.selfplay.endings import (
+    BLACK_WINS,
+    DRAW,
+    FIFTY_MOVES,
+    GOING_ON,
+    MATE,
+    MATERIAL,
+    REPETITION,
+    STALEMATE,
+    WHITE_WINS,
+    judge,
+)
 
 TRICKY = (
     "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 7 9",  # castling on both sides
@@ -212,12 +223,17 @@ def check_position(board: chess.Board, row: NDArray[np.uint64]) -> None:
             )
 
 
-def result_of(board: chess.Board, stood_before: int) -> int | None:
-    """How a game ended, None for one that goes on, by python-chess; ``stood_before``: how often its position did."""
+def verdict_of(board: chess.Board, stood_before: int) -> tuple[int, int]:
+    """Ending and result as `judge` gives them, by python-chess; ``stood_before``: how often the position did."""
     if board.is_checkmate():
-        return BLACK_WINS if board.turn == chess.WHITE else WHITE_WINS
-    ended = board.is_stalemate() or board.is_insufficient_material() or board.is_fifty_moves() or stood_before >= 2
-    return DRAW if ended else None
+        return MATE, BLACK_WINS if board.turn == chess.WHITE else WHITE_WINS
+    if board.is_stalemate():
+        return STALEMATE, DRAW
+    if board.is_insufficient_material():
+        return MATERIAL, DRAW
+    if board.is_fifty_moves():
+        return FIFTY_MOVES, DRAW
+    return REPETITION if stood_before >= 2 else GOING_ON, DRAW
 
 
 def check_game(game: chess.Board, keys: dict[Hashable, int]) -> Counter[str]:
@@ -244,12 +260,11 @@ def check_game(game: chess.Board, keys: dict[Hashable, int]) -> Counter[str]:
         this = identity(board)
         before, stood[this] = stood[this], stood[this] + 1
         alike = alike and (board.has_legal_en_passant() or this[-1] is None)  # type: ignore[index]
-        ending, points = judge(rows, judged, ply, len(rows), 0, scratch)
-        result = None if ending == GOING_ON else points
+        ending, result = judge(rows, judged, ply, len(rows), 0, scratch)
         pairs = {
             "repetitions": (repetitions[ply], before),
             "repetitions by the judge of games": (judged[ply], before),
-            "result": (result, result_of(board, before)),
+            "ending and result": ((ending, result), verdict_of(board, before)),
             "key": (int(rows[ply, KEY]), keys.setdefault(this, int(rows[ply, KEY]))),
         }
         if alike:

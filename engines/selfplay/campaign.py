@@ -122,6 +122,7 @@ class _Run:
         except OSError as error:
             raise ValueError(f"{folder} cannot hold a campaign ({error.strerror}): give another state folder") from None
         self.tail = saved.tail
+        self._keep_tail([])  # fewer than were saved, if the campaign says so now
         if len(self.window) < sum(len(game.moves) for game in self.tail):  # its files are of another machine
             self.window.refill(self.tail)
         # A resumed leg must not replay the games of the first one.

@@ -8,6 +8,7 @@ stands there and the files it names are whole.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -81,7 +82,7 @@ def save_state(folder: Path, learner: Learner, saved: Saved) -> None:
     for prefix, part in parts.items():
         arrays |= {f"{prefix}.{name}": array for name, array in pack_games(part).items()}
     first, *others = _in_files(arrays)
-    names = [f"state-{saved.counters.positions:010d}-{number}.safetensors" for number in range(1, len(others) + 1)]
+    names = _new_names(folder, saved.counters.positions, len(others))
     notes = {
         "counters": json.dumps(asdict(saved.counters)),
         "steps": str(learner.steps),
@@ -94,6 +95,12 @@ def save_state(folder: Path, learner: Learner, saved: Saved) -> None:
     write_whole(folder / STATE_FILE, save(first, metadata=notes))
     for old in set(folder.glob("state-*.safetensors")) - {folder / name for name in names}:
         old.unlink()
+
+
+def _new_names(folder: Path, positions: int, files: int) -> list[str]:
+    """Names for files of which none is there yet: a state may be saved again before another position was counted."""
+    names = (f"state-{positions:010d}-{number}.safetensors" for number in itertools.count(1))
+    return list(itertools.islice((name for name in names if not (folder / name).exists()), files))
 
 
 def load_state(folder: Path, learner: Learner) -> Saved:
@@ -140,10 +147,11 @@ def _read_all(folder: Path) -> _Content:
     path = folder / STATE_FILE
     notes, arrays = _read(path)
     try:
-        for name in json.loads(notes["files"]):
-            arrays |= _read(folder / name).arrays
-    except (KeyError, TypeError):
+        names = [str(name) for name in json.loads(notes["files"])]
+    except (KeyError, TypeError, ValueError):
         raise ValueError(f"{path} is of another version of this program: give another state folder") from None
+    for name in names:
+        arrays |= _read(folder / name).arrays
     return _Content(notes, arrays)
 
 

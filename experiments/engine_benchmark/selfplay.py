@@ -1,4 +1,4 @@
-"""A step of self-play with the shipped network: where its time goes."""
+"""Some plies of self-play with the shipped network: where their time goes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.search import PRESETS
-from engines.search.growing import grow
-from engines.selfplay import games
+from engines.search.growing import Grower
+from engines.selfplay.games import GameRules, GamesAtOnce
 from experiments.engine_benchmark.free_network import FreeNetwork
 from experiments.engine_benchmark.measuring import Measurement, Section
 from experiments.engine_benchmark.networks import SHIPPED, TYPES, make_agent
 
 EVALUATIONS, TREE, NETWORK, REST = "evaluations a CPU s", "tree", "network", "rest"
 GAMES, LONGEST = 256, 160
-STEPS, PLIES_BEFORE = 2, 12
+PLIES, PLIES_BEFORE = 2, 12
 SHAPES = {"16 simulations, 8 moves": (16, 8), "32 simulations, 16 moves": (32, 16)}
 """Simulations of a move and moves considered: the shipped campaign's, and a larger search."""
 
@@ -46,13 +46,20 @@ class Timed:
         return self(masks, values)
 
 
-def measure_step(playing: games.GamesAtOnce, evaluator: Any, subject: str, number: int) -> list[Measurement]:
-    """CPU seconds of tree, network and rest, as shares of a few steps; and evaluations a second."""
+def steps_of(plies: int, simulations: int) -> int:
+    """Steps in which all games make so many moves: the root, the simulations, and one that makes the move."""
+    return plies * (simulations + 2)
+
+
+def measure_plies(
+    playing: GamesAtOnce, simulations: int, evaluator: Any, subject: str, number: int
+) -> list[Measurement]:
+    """CPU seconds of tree, network and rest, as shares of a few plies; and evaluations a second."""
     network = Timed(evaluator.evaluate_packed, evaluator.history_fill, evaluator.input_format)
-    searching = Timed(grow)
+    searching = Timed(Grower.step)
     start, begun = time.process_time(), time.perf_counter()
-    with mock.patch.object(games, "grow", searching):
-        for _ in range(STEPS):
+    with mock.patch.object(Grower, "step", lambda grower, chosen: searching(grower, chosen)):
+        for _ in range(steps_of(PLIES, simulations)):
             playing.step(network)
     total, passed = time.process_time() - start, time.perf_counter() - begun
     shares = {
@@ -70,15 +77,17 @@ def selfplay_section() -> Section:
     for shape, (simulations, moves) in SHAPES.items():
         settings = replace(PRESETS["gumbel"], gumbel_moves=moves)
         for dtype in TYPES:
-            playing = games.GamesAtOnce(GAMES, simulations, LONGEST, settings, seed=0, decisive_lead=3)
-            free = FreeNetwork()
-            for _ in range(PLIES_BEFORE):
+            rules = GameRules(simulations, longest=LONGEST, decisive_lead=3)
+            playing, free = GamesAtOnce(GAMES, rules, settings, seed=0), FreeNetwork()
+            for _ in range(steps_of(PLIES_BEFORE, simulations)):
                 playing.step(free)
-            cases[f"{shape}, {dtype}"] = (playing, make_agent(SHIPPED, dtype))
+            cases[f"{shape}, {dtype}"] = (playing, simulations, make_agent(SHIPPED, dtype))
 
     def measure_round(number: int) -> list[Measurement]:
         return [
-            one for subject, (playing, agent) in cases.items() for one in measure_step(playing, agent, subject, number)
+            one
+            for subject, (playing, simulations, agent) in cases.items()
+            for one in measure_plies(playing, simulations, agent, subject, number)
         ]
 
     return Section(

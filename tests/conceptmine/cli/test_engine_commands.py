@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from engines.selfplay.state import Counters, Saved, save_state
 from experiments.small_networks import FAMILIES, small_network
 
 DATASETS = Path(engines.__file__).parents[1] / "datasets"
+SMALL = str(Path(engines.__file__).parent / "selfplay" / "small.toml")
 OPENING = "e2e4 e7e5 g1f3"
 MIDDLE = "r1bqkbnr/pppp1ppp/2n5/4p3/2B1P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3"
 
@@ -185,7 +187,7 @@ def test_convert_takes_the_playing_network_out_of_a_campaign(command: Callable[.
     learner = Learner(untrained, weight_decay=0.0, average_decay=0.5, warm_up_steps=1)
     with torch.no_grad():
         learner.average.value.bias.add_(1)
-    save_state(tmp_path, learner, Saved(Counters(positions=9, games=2), [], None, campaign.model_dump_json()))
+    save_state(tmp_path, learner, Saved(Counters(positions=9, games=2), campaign.as_json()))
     target = tmp_path / "network.pb.gz"
     assert command("engine", "convert", tmp_path / "state.safetensors", target, "--encoding", "float32").code == 0
     network, info = read_network(target)
@@ -194,6 +196,23 @@ def test_convert_takes_the_playing_network_out_of_a_campaign(command: Callable[.
     outcome = command("engine", "info", tmp_path / "state.safetensors")
     assert outcome.code == 2
     assert "is the state of a self-play campaign" in outcome.err
+
+
+@pytest.mark.parametrize("overlapped", ["true", "false"])
+def test_selfplay_ends_by_itself_and_goes_on(overlapped: str, command: Callable[..., Any], tmp_path: Path) -> None:
+    config, state = tmp_path / "tiny.toml", tmp_path / "state"
+    config.write_text(
+        "games_at_once = 4\nsimulations = 2\nfast_simulations = 2\nlongest_game = 20\npositions_per_round = 64\n"
+        f"window = 1024\nbatch_size = 8\noverlapped = {overlapped}\n[network]\nfilters = 8\nblocks = 1\n"
+    )
+    words = ("engine", "selfplay", config, "--minutes", "0.02", "--state", state, "--device", "cpu", "--actors", "2")
+    for _ in range(2):
+        outcome = command(*words)
+        assert (outcome.code, outcome.err) == (0, "")
+        last = outcome.out.splitlines()[-1]
+        assert re.fullmatch(r"[\d,]+ positions of [\d,]+ games in \d+\.\d minutes in all", last)
+    assert (state / "checkpoints" / "selfplay-00000000.pb.gz").exists()
+    assert (state / "state.safetensors").exists()
 
 
 def test_plot(command: Callable[..., Any], tmp_path: Path) -> None:
@@ -317,7 +336,11 @@ def test_ladder(command: Callable[..., Any], tiny_networks: Mapping[str, Path], 
         (["ladder", "nowhere", "--out", "out"], "There is no file or folder nowhere"),
         (["ladder", ".", "--out", "out"], "There is no network"),
         (["ladder", "NET", "--out", "out"], "at least two networks"),
-        (["selfplay", "nowhere.toml", "--minutes", "1", "--state", "state"], "nowhere.toml"),
+        (["selfplay", "nowhere.toml", "--minutes", "1", "--state", "state"], "nowhere.toml cannot be read"),
+        (["selfplay", SMALL, "--minutes", "0", "--state", "state"], "a campaign needs more than 0 minutes, not 0"),
+        (["selfplay", SMALL, "--minutes", "1", "--state", "state", "--device", "gpu"], "--device is 'gpu'"),
+        (["selfplay", SMALL, "--minutes", "1", "--state", "state", "--actors", "129"], "--actors is 129"),
+        (["selfplay", SMALL, "--minutes", "1", "--state", "state", "--actors", "-1"], "--actors is -1"),
         (["plot", "."], "there is no metrics.csv in ."),
         (["plot", ".", "--ladder", "nowhere"], "there is no ladder.json in nowhere"),
         (["plot", ".", "--out", "page.svg"], "page.svg does not end in .png"),
