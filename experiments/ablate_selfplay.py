@@ -23,10 +23,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from torch import Tensor
+from torch.nn import functional
+
 from engines.arena import Tally, play_match, player_of
 from engines.networks import write_network
 from engines.networks.whole_files import write_whole
-from engines.selfplay import Campaign, read_campaign, read_campaign_network, run_campaign
+from engines.selfplay import Campaign, learner, read_campaign, read_campaign_network, run_campaign
 from engines.selfplay.config import NetworkSize
 from engines.selfplay.metrics import read_metrics
 from engines.selfplay.state import STATE_FILE
@@ -34,6 +37,7 @@ from engines.selfplay.state import STATE_FILE
 HERE: Final = Path(__file__).parent
 CAMPAIGN: Final = HERE.parent / "engines" / "selfplay" / "small.toml"
 UNCHANGED: Final = "unchanged"
+ALL_MOVES: Final = "all moves compete"
 SIMULATIONS: Final = 64
 SEED: Final = 11
 
@@ -43,6 +47,7 @@ VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "every search has 16 simulations and is learned from once (instead of a quarter of 32, four times)",
         {"full_share": 1.0, "simulations": 16, "replay_ratio": 1.0},
     ),
+    ALL_MOVES: ("policies are learned among all 1,858 moves, not among the legal ones", {}),
     "no openings": (
         "all games start from the usual position, without moves drawn from the policy",
         {"opening_plies": 0},
@@ -71,9 +76,16 @@ def folder_of(name: str, runs: Path) -> Path:
     return runs / name.replace(" ", "-").replace("'", "")
 
 
+def among_all_moves(logits: Tensor, slots: Tensor, legal: Tensor, policy: Tensor) -> Tensor:
+    """`learner.policy_cross_entropy` without a look at which moves are legal."""
+    return -(policy * functional.log_softmax(logits, dim=1).gather(1, slots)).sum(dim=1).mean()
+
+
 def train(name: str, minutes: float, runs: Path) -> None:
     """Run a variant's campaign and write its network."""
     folder = folder_of(name, runs)
+    if name == ALL_MOVES:
+        learner.policy_cross_entropy = among_all_moves
     run_campaign(changed(name), folder, minutes, device="cpu", clock=time.process_time, report=lambda _: None)
     network, info = read_campaign_network(folder / STATE_FILE)
     write_network(network, folder / "network.pb.gz", info)
