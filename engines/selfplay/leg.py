@@ -60,11 +60,13 @@ def run_leg(campaign: Campaign, state: Path | None, out: Path, until: float, dev
         minutes = (until - _PACKING_S - began) / 60
         counters = run_campaign(campaign, folder, minutes, device=device, actors=actors, report=_say)
         tail = campaign.tail_positions
-        while len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE:
+        while len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE and tail:
             # A leg without games only saves; with a shorter tail the state takes fewer files.
             tail //= 2
             shorter = replace(campaign, tail_positions=tail)
             counters = run_campaign(shorter, folder, 1e-9, device=device, actors=actors, report=_say)
+        if len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE:
+            _say(f"the network and the games in play alone take more than {MOST_FILES} files")
         for file in [*state_files(folder), folder / METRICS_FILE]:
             write_whole(out / file.name, file.read_bytes())
         write_whole(out / "checkpoints.zip", _packed(folder / CHECKPOINT_FOLDER))

@@ -24,9 +24,9 @@ def a_leg(campaign: Campaign, before: Path | None, out: Path, seconds: float) ->
 
 def test_a_leg_leaves_few_small_files_and_the_next_goes_on(tiny: Campaign, tmp_path: Path) -> None:
     first = 0
-    for number in range(20):
-        first = a_leg(tiny, tmp_path / str(number) if number else None, tmp_path / str(number + 1), 2.0)
-        if first > 450:
+    for number in range(40):
+        first = a_leg(tiny, tmp_path / str(number) if number else None, tmp_path / str(number + 1), 1.0)
+        if first > 150:
             break
     out = tmp_path / str(number + 1)
     files = list(out.iterdir())
@@ -49,17 +49,19 @@ def test_a_leg_leaves_few_small_files_and_the_next_goes_on(tiny: Campaign, tmp_p
 def test_what_does_not_fit_is_left_out_from_the_oldest_games_on(
     tiny: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "state"
+    folder, all_kept = tmp_path / "state", replace(tiny, tail_positions=100_000)
     positions = 0
-    while positions < 3_000:
-        positions = run_campaign(replace(tiny, tail_positions=100_000), folder, 2 / 60, report=lambda _: None).positions
-    weights = sum(file.stat().st_size for file in leg.state_files(folder))
-    monkeypatch.setattr(state, "LARGEST_FILE", weights // 6)
-    monkeypatch.setattr(state, "_POSITIONS_PER_PART", 200)
-    a_leg(replace(tiny, tail_positions=100_000), folder, tmp_path / "out", 0.5)
-    assert len(list((tmp_path / "out").iterdir())) <= MOST_FILES
-    kept = state.read_games(tmp_path / "out")
-    assert sum(len(game.moves) for game in kept) < positions
+    while positions < 800:
+        positions = run_campaign(all_kept, folder, 1 / 60, report=lambda _: None).positions
+    run_campaign(replace(tiny, tail_positions=0), tmp_path / "empty", 1 / 60, report=lambda _: None)
+    without_tail = (tmp_path / "empty" / state.STATE_FILE).stat().st_size
+    monkeypatch.setattr(state, "_POSITIONS_PER_PART", 50)
+    monkeypatch.setattr(state, "LARGEST_FILE", without_tail + 15_000)
+    monkeypatch.setattr(leg, "MOST_FILES", leg._BESIDE_THE_STATE + 1)
+    a_leg(all_kept, folder, tmp_path / "out", 0.5)
+    assert len(leg.state_files(tmp_path / "out")) == 1
+    kept = sum(len(game.moves) for game in state.read_games(tmp_path / "out"))
+    assert 0 < kept < positions
 
 
 def test_checkpoints_beyond_one_file_are_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
