@@ -54,11 +54,16 @@ def sort_unvisited(choices, first, last):
 
 @inlined
 def disturb_root(settings, trees, t, nodes, choices, noise, logarithms):
-    """Sort the root's edges and draw the noise of the preset: Gumbel beside the priors, or Dirichlet mixed in."""
+    """Sort the root's edges and draw the noise of the preset.
+
+    Gumbel: beside the priors, into which a share of the uniform policy is mixed first; else Dirichlet, mixed in.
+    """
     first, moves = nodes[0].first_edge, nodes[0].edges
     sort_unvisited(choices, first, first + moves)
     if settings[0].formula == GUMBEL:
+        fraction = np.float32(settings[0].noise_fraction)
         for i in range(moves):
+            choices[first + i].prior += fraction * (np.float32(1) / moves - choices[first + i].prior)
             noise[i] = -settings[0].gumbel_noise * math.log(-math.log(uniform(trees, t)))
             logarithms[i] = math.log(choices[first + i].prior + 1e-30)
         return

@@ -26,9 +26,9 @@ class SearchSettings:
     ``c_puct``, ``c_base``, ``c_factor``: exploration ``c_puct + c_factor · ln((N + c_base) / c_base)``.
     ``policy_temperature``: the logits are divided by it.  ``two_fold_draws``: a position of the tree that stood before,
     in the tree or in the game, is a draw, not only one that stood twice before.  ``noise_fraction``, ``noise_alpha``:
-    Dirichlet noise mixed into the root's policy (0 = none).  ``gumbel_moves``: moves considered at the root;
-    ``gumbel_visit_offset``, ``gumbel_scale``: σ(q) = (offset + max N) · scale · q; ``gumbel_noise``: 1 samples
-    (self-play), 0 is deterministic (evaluation).
+    Dirichlet noise mixed into the root's policy (0 = none); a Gumbel search mixes the uniform policy in instead.
+    ``gumbel_moves``: moves considered at the root; ``gumbel_visit_offset``, ``gumbel_scale``: σ(q) = (offset + max N) ·
+    scale · q; ``gumbel_noise``: 1 samples (self-play), 0 is deterministic (evaluation).
 
     Raises ``ValueError`` for an unknown formula and for numbers that are not finite or out of range.
     """

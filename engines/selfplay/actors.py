@@ -50,7 +50,12 @@ class Actors(Protocol):
 def search_settings(campaign: Campaign) -> SearchSettings:
     """How the campaign's moves are searched for."""
     if campaign.search == "gumbel":
-        return SearchSettings(formula="gumbel", two_fold_draws=True, gumbel_moves=campaign.considered_moves)
+        return SearchSettings(
+            formula="gumbel",
+            two_fold_draws=True,
+            gumbel_moves=campaign.considered_moves,
+            noise_fraction=campaign.uniform_share,
+        )
     return SearchSettings(
         formula="alphazero", two_fold_draws=True, c_puct=1.25, c_base=19652.0, c_factor=1.0, noise_fraction=0.25
     )

@@ -52,11 +52,12 @@ class Campaign:
     """What a campaign does.  Counts are of positions (plies) unless said, rates are per optimiser step.
 
     Games.  ``games_at_once`` games run side by side.  ``search`` chooses the moves: ``gumbel`` (sequential halving over
-    ``considered_moves`` root moves; the completed-Q policy is learned) or ``alphazero`` (PUCT with Dirichlet noise; the
-    visit counts are learned, and in the first ``sampled_plies`` plies moves are drawn by them).  A share ``full_share``
+    ``considered_moves`` root moves; the completed-Q policy is learned; ``uniform_share`` of the root's policy is spread
+    evenly over the moves, so that none is forgotten) or ``alphazero`` (PUCT with Dirichlet noise; the visit counts are
+    learned, and in the first ``sampled_plies`` plies moves are drawn by them).  A share ``full_share``
     of the searches has ``simulations``; only their positions are learned.  The others have ``fast_simulations`` and
     bring the game on (playout-cap randomisation, Wu 2019).  ``opening_plies``: every game begins with 0 to that many
-    moves drawn from the network's policy alone (in ``alphazero`` with its noise).  ``endgame_share`` of the games begin
+    moves drawn from the network's policy alone (and the search's noise).  ``endgame_share`` of the games begin
     from random positions of few men instead.  A game that reaches ``longest_game`` plies is drawn; in the first
     ``lead_until`` positions of the campaign it is won by a material lead of ``decisive_lead`` pawns, which teaches
     networks that cannot mate yet what material is worth.  A side resigns when its searches say so, unless the game is
@@ -85,6 +86,7 @@ class Campaign:
     fast_simulations: int = _number(8, 2)
     full_share: float = _number(0.25, 0, 1, above=True)
     considered_moves: int = _number(16, 2)
+    uniform_share: float = _number(0.03, 0, 1)
     sampled_plies: int = _number(30, 0)
     opening_plies: int = _number(0, 0, 40)
     endgame_share: float = _number(0.0, 0, 1)
