@@ -184,6 +184,9 @@ def test_files_of_older_states_are_removed_once_the_new_one_counts(
     assert not set(before) & set(after)
     assert len(after) < len(before)
     assert contents(load_state(tmp_path, learner()).tail) == contents(played[30:])
+    save_state(tmp_path, trained, replace(counted(200), tail=played[40:]))
+    assert not set(after) & set(other_files(tmp_path)), "nor is a file written over when no position was added"
+    assert contents(load_state(tmp_path, learner()).tail) == contents(played[40:])
 
 
 class Killed(Exception):
@@ -210,13 +213,16 @@ def killed_at(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "unlink", remove)
 
 
+@pytest.mark.parametrize("positions", [200, 100], ids=["more positions", "the same positions"])
 def test_whenever_a_save_is_cut_off_a_whole_state_stands_there(
-    batch: Batch, played: list[GameRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    positions: int, batch: Batch, played: list[GameRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A state may be saved again before another position was counted, with other games in play."""
     monkeypatch.setattr(state, "LARGEST_FILE", 60_000)
     monkeypatch.setattr(state, "_POSITIONS_PER_PART", 200)
     pupil = learner()
-    first, second = replace(counted(100), tail=played[:40]), replace(counted(200), tail=played[10:])
+    first = replace(counted(100), tail=played[:40], resignation=np.zeros((1, 3), dtype=np.float32))
+    second = replace(counted(positions), tail=played[10:], resignation=np.ones((1, 3), dtype=np.float32))
     save_state(tmp_path, pupil, first)
     files = len(other_files(tmp_path))
     pupil.step(batch, 5e-3)
@@ -230,17 +236,25 @@ def test_whenever_a_save_is_cut_off_a_whole_state_stands_there(
             save_state(folder, pupil, second)
         again = learner(seed=2)
         found = load_state(folder, again)
-        saved = second if found.counters.positions == 200 else first
+        saved = second if found.resignation.all() else first
         assert found.counters == saved.counters
         assert contents(found.tail) == contents(saved.tail)
         assert again.steps == (1 if saved is second else 0)
+        expected = pupil.network if saved is second else learner().network
+        assert torch.equal(again.network.policy.weight, expected.policy.weight)
         if saved is second:
             break
         assert len(other_files(folder)) == files + write
         save_state(folder, pupil, second)
         assert contents(load_state(folder, again).tail) == contents(played[10:])
-        assert not [path for path in other_files(folder) if "0000000200" not in path.name], "leftovers are removed"
+        assert {path.name for path in other_files(folder)} == names_in(folder), "leftovers are removed"
     assert write > 3
+
+
+def names_in(folder: Path) -> set[str]:
+    """The files that a state says it has beside its first."""
+    with safe_open(folder / STATE_FILE, framework="numpy") as stored:
+        return set(json.loads(stored.metadata()["files"]))
 
 
 def refusal(folder: Path) -> str:
