@@ -302,3 +302,27 @@ def test_dirichlet_noise_is_mixed_into_the_root_alone(alpha: float, hashing: Cal
     assert noise.mean(axis=0) == pytest.approx(1 / moves, abs=0.02)
     # Variance of one component of a symmetric Dirichlet distribution.
     assert noise.var() == pytest.approx((moves - 1) / moves**2 / (moves * alpha + 1), rel=0.15)
+
+
+def test_a_gumbel_root_spreads_a_share_of_its_policy_evenly(hashing: Callable[..., Any]) -> None:
+    """The noise of the policy is drawn for the spread policy: a move without any prior can be chosen."""
+    board, share = chess.Board(), 0.4
+    plain, spread = (
+        search(hashing(4), [board], simulations=30, preset="gumbel", noise_fraction=fraction)[0]
+        for fraction in (0.0, share)
+    )
+    assert [edge.move for edge in plain.root.edges] == [edge.move for edge in spread.root.edges]
+    for move, prior in plain.prior.items():
+        assert spread.prior[move] == pytest.approx((1 - share) * prior + share / 20, abs=1e-6)
+    below = {edge.move: spread.root.follow(edge) for edge in spread.root.edges}
+    for edge in plain.root.edges:
+        one, other = plain.root.follow(edge), below[edge.move]
+        if one is not None and other is not None:
+            assert sorted(e.prior for e in one.edges) == sorted(e.prior for e in other.edges), "the root's alone"
+    draws = 1500
+    counts: dict[chess.Move, int] = {}
+    for seed in range(draws):
+        tree = search(hashing(4), [board], simulations=1, seed=seed, preset="gumbel", noise_fraction=share)[0]
+        counts[tree.best_move] = counts.get(tree.best_move, 0) + 1
+    distance = sum(abs(counts.get(move, 0) / draws - prior) for move, prior in spread.prior.items()) / 2
+    assert distance < 0.06
