@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.selfplay import Campaign, run_campaign
-from engines.selfplay.campaign import CHECKPOINT_FOLDER, METRICS_FILE
+from engines.selfplay import run_campaign
+from engines.selfplay.campaign import CHECKPOINT_FOLDER
+from engines.selfplay.config import campaign_of
+from engines.selfplay.metrics import METRICS_FILE
 from engines.selfplay.state import STATE_FILE
 from experiments import check_kills
 from experiments.check_kills import (
@@ -35,7 +37,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     while not (folder / METRICS_FILE).exists() or len(read_metrics(folder / METRICS_FILE, killed=False)[0]) < 3:
-        run_campaign(Campaign(**tomllib.loads(CAMPAIGN.format(save_every=1))), folder, 1 / 60, report=lambda _: None)
+        run_campaign(campaign_of(tomllib.loads(CAMPAIGN.format(save_every=1))), folder, 1 / 60, report=lambda _: None)
     torch.set_num_threads(before)
     return folder
 
@@ -78,12 +80,13 @@ def test_damaged_files_are_found(folder: Path) -> None:
 def test_what_is_lost_is_counted_and_not_more_may_be(folder: Path) -> None:
     path = folder / METRICS_FILE
     text = path.read_text()
-    *_, last = text.splitlines()
-    rounds, *others = last.split(",")
-    seconds = float(others[2])
+    header, *_, last = text.splitlines()
+    cells = dict(zip(header.split(","), last.split(","), strict=True))
+    rounds, seconds = cells["round"], float(cells["seconds"])
 
     def later(number: int, passed: float) -> str:
-        return ",".join([str(int(rounds) + number), *others[:2], str(seconds + passed), *others[3:]]) + "\n"
+        changed = cells | {"round": str(int(rounds) + number), "seconds": str(seconds + passed)}
+        return ",".join(changed.values()) + "\n"
 
     path.write_text(text + later(1, 0.5) + later(2, 1.5))
     found = examined(folder)

@@ -27,7 +27,7 @@ from engines.networks import (
 )
 from engines.networks.cuda_graphs import bucket_of
 from engines.networks.precision import DTYPES, round_weights
-from engines.networks.torch_network import TorchNetwork, _unpacked, _widest
+from engines.networks.torch_network import TorchNetwork, _widest, planes_on_device
 
 Packed = tuple[np.ndarray, np.ndarray]
 BATCH = 16
@@ -129,7 +129,7 @@ def test_a_pass_on_a_device_asks_the_processor_for_nothing(family: Network) -> N
 
 def test_planes_worked_out_on_a_device_are_the_same() -> None:
     masks, values = packed(40)
-    planes = _unpacked(torch.from_numpy(masks.view(np.int64)), torch.from_numpy(values))
+    planes = planes_on_device(torch.from_numpy(masks.view(np.int64)), torch.from_numpy(values))
     assert planes.is_contiguous(memory_format=torch.channels_last)
     assert (planes.numpy() == unpack_planes(masks, values)).all()
 
