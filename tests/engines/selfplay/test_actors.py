@@ -350,8 +350,8 @@ def test_games_under_way_are_gone_on_with_by_any_number_of_actors(
 
 def test_the_campaign_says_how_games_are_played_and_searched() -> None:
     campaign = Campaign(
-        simulations=40, fast_simulations=11, full_share=0.3, considered_moves=12, sampled_plies=9, opening_plies=7,
-        endgame_share=0.2, longest_game=130, played_on=0.15,
+        simulations=40, fast_simulations=11, full_share=0.3, considered_moves=12, uniform_share=0.07, sampled_plies=9,
+        opening_plies=7, endgame_share=0.2, longest_game=130, played_on=0.15,
     )  # fmt: skip
     rules = GameRules(
         simulations=40, fast_simulations=11, full_share=0.3, sampled_plies=9, opening_plies=7, endgame_share=0.2,
@@ -360,7 +360,12 @@ def test_the_campaign_says_how_games_are_played_and_searched() -> None:
     assert game_rules(campaign) == rules
     assert game_rules(replace(campaign, resign_errors=0.0)) == replace(rules, played_on=1.0)
     gumbel, alphazero = (search_settings(replace(campaign, search=name)) for name in ("gumbel", "alphazero"))
-    assert (gumbel.formula, gumbel.gumbel_moves, gumbel.gumbel_noise) == ("gumbel", 12, 1.0)
+    assert (gumbel.formula, gumbel.gumbel_moves, gumbel.gumbel_noise, gumbel.noise_fraction) == (
+        "gumbel",
+        12,
+        1.0,
+        0.07,
+    )
     assert (alphazero.formula, alphazero.noise_fraction) == ("alphazero", 0.25)
     assert gumbel.two_fold_draws
     assert alphazero.two_fold_draws

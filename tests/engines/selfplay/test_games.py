@@ -150,11 +150,15 @@ def test_batches_stay_full_though_searches_differ_in_length(hashing: Callable[..
     assert min(shares[10:]) > 0.5
 
 
-@pytest.mark.parametrize(("search", "noise"), [(GUMBEL, 0.0), (ALPHAZERO, 0.25)], ids=["gumbel", "alphazero"])
+@pytest.mark.parametrize(
+    ("search", "noise"),
+    [(GUMBEL, 0.0), (replace(GUMBEL, noise_fraction=0.3), 0.3), (ALPHAZERO, 0.25)],
+    ids=["gumbel", "gumbel with an even share", "alphazero"],
+)
 def test_opening_moves_are_drawn_from_the_policy(
     search: SearchSettings, noise: float, hashing: Callable[..., Any]
 ) -> None:
-    """With AlphaZero's search from the policy with its noise, of which every move gets the same on average."""
+    """With the search's noise in it, of which every move gets the same, in AlphaZero's search on average."""
     boards, evaluator = 4000, hashing(5)
     games = GamesAtOnce(boards, GameRules(simulations=2, opening_plies=40, longest=20), search, seed=6)
     for _ in range(2):
