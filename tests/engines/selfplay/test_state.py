@@ -392,4 +392,4 @@ def test_the_games_of_the_shipped_state_are_games_of_this_kernel(shipped: Saved)
             castling += any(kind_of[slot] in (CASTLE_SHORT, CASTLE_LONG) for slot in weighed)
     assert len(seen) > 4
     assert could_castle > 300
-    assert castling <= could_castle
+    assert castling > could_castle / 4, "a move that is seldom legal is not forgotten"
