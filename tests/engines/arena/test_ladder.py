@@ -49,7 +49,7 @@ def test_rungs_are_ordered_by_what_they_were_trained_on(tmp_path: Path) -> None:
     assert [(rung.name, rung.positions) for rung in rungs] == [
         ("ladder-01", 0),
         ("ladder-03", 126019),
-        ("ladder-final", 3466578),
+        ("ladder-final", 4591416),
         ("human-imitation", None),
     ]
 
