@@ -157,7 +157,7 @@ def test_a_straight_line_stays_one_to_its_ends() -> None:
 def test_strengths_are_those_of_a_ladder() -> None:
     strengths = read_strengths(ROOT / "experiments" / "results" / "ladder" / LADDER_FILE)
     assert strengths.anchor == "random"
-    assert strengths.players[0] == Strength("ladder-01", 0, 84.8, 42.4)
+    assert strengths.players[0] == Strength("ladder-01", 0, 120.3, 48.7)
     assert strengths.players[-1].name == "maia-1100@1"
     assert strengths.players[-1].positions is None
 
