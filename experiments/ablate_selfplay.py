@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -52,6 +53,7 @@ VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "all games start from the usual position, without moves drawn from the policy",
         {"opening_plies": 0},
     ),
+    "no even share": ("nothing of the root's policy is spread evenly", {"uniform_share": 0.0}),
     "no endgames": ("no games from random positions of few men", {"endgame_share": 0.0}),
     "no material lead": ("long games are drawn from the beginning", {"lead_until": 0}),
     "no resignation": ("all games are played to the end", {"resign_errors": 0.0}),
@@ -84,6 +86,7 @@ def among_all_moves(logits: Tensor, slots: Tensor, legal: Tensor, policy: Tensor
 def train(name: str, minutes: float, runs: Path) -> None:
     """Run a variant's campaign and write its network."""
     folder = folder_of(name, runs)
+    shutil.rmtree(folder, ignore_errors=True)  # one that was interrupted has had part of its time
     if name == ALL_MOVES:
         learner.policy_cross_entropy = among_all_moves
     run_campaign(changed(name), folder, minutes, device="cpu", clock=time.process_time, report=lambda _: None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engines.networks import Network, NetworkInfo
 
 engine = typer.Typer(
-    help="Networks and search: info, evaluate, search, perft, convert, selfplay, plot, match, ladder, uci.",
+    help="Networks and search: info, evaluate, search, perft, convert, selfplay, games, plot, match, ladder, uci.",
     no_args_is_help=True,
 )
 

@@ -33,6 +33,9 @@ class Actors(Protocol):
     def collect(self, positions: int, until: float) -> list[GameRecord]:
         """Finished games with ``positions`` positions or a little more; fewer at ``until`` (`time.monotonic`)."""
 
+    def finished(self) -> list[GameRecord]:
+        """Games that ended and were not collected yet; from now on they are."""
+
     def unfinished(self) -> list[Unfinished]:
         """The games in play."""
 
@@ -113,8 +116,8 @@ class PlayingAgent:
         see some of both.  On a processor a compiled network is made anew.
         """
         if self.agent is None or self._device == "cpu":
-            # Compiled float32 is what a processor does best; a GPU takes the shorter numbers.
-            dtype = "float32" if self._device == "cpu" else "bfloat16"
+            # Compiled float32 is what a processor does best; a GPU takes shorter numbers, where they do no harm.
+            dtype = "float32" if self._device == "cpu" else "float16"
             self.agent = Agent(network, name="selfplay", device=self._device, dtype=dtype)
         else:
             write_weights(network, self.agent.network)
@@ -146,6 +149,9 @@ class InTurn:
         while sum(len(game.moves) for game in found) < positions and time.monotonic() <= until:
             found += self._games.step(self._player.agent)
         return found
+
+    def finished(self) -> list[GameRecord]:
+        return []
 
     def unfinished(self) -> list[Unfinished]:
         return [self._games.unfinished()]
@@ -202,6 +208,10 @@ class Threads:
                 self._changed.wait(min(left, _POLL_S))
             if self._failure is not None:
                 raise self._failure
+        return self.finished()
+
+    def finished(self) -> list[GameRecord]:
+        with self._changed:
             found, self._finished, self._backlog = self._finished, [], 0
             self._changed.notify_all()
         return found

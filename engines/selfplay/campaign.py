@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -95,6 +96,10 @@ def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
     )
 
 
+class DivergedError(ValueError):
+    """Learning has gone wrong for good: what was learned since the last save is worth nothing."""
+
+
 class _Run:
     """One leg of a campaign in a state folder."""
 
@@ -117,7 +122,12 @@ class _Run:
             (folder / CHECKPOINT_FOLDER).mkdir(parents=True, exist_ok=True)
             for place in (folder, folder / CHECKPOINT_FOLDER, folder / WINDOW_FOLDER):
                 remove_partial(place)
-            self.window = Window(folder / WINDOW_FOLDER, campaign.window, self.counters.positions)
+            self.window = Window(
+                folder / WINDOW_FOLDER,
+                campaign.window,
+                self.counters.positions,
+                spare=4 * campaign.positions_per_round,
+            )
             self.metrics = Metrics(folder, self.counters.rounds)
         except OSError as error:
             raise ValueError(f"{folder} cannot hold a campaign ({error.strerror}): give another state folder") from None
@@ -131,6 +141,7 @@ class _Run:
         self._evaluations_before = self.counters.evaluations
         self._counted_until = self.round_began = self.saved_at = time.monotonic()
         self._evaluations_counted = 0
+        self._unlearned = 0
 
     def _make_actors(self, device: str, actors: int, cluster: bool, saved: Saved) -> Actors:
         campaign, seed = self.campaign, int(self.generator.integers(2**62))
@@ -170,25 +181,29 @@ class _Run:
         games = self.actors.collect(self.campaign.positions_per_round, until)
         if not games:
             return False
-        counters = self.counters
         waited_until = time.monotonic()
-        positions = self.window.add(games)
-        counters.positions += positions
-        counters.games += len(games)
-        counters.draws += sum(game.result == 0 for game in games)
-        counters.evaluations = self._evaluations_before + self.actors.evaluations
-        counters.rounds += 1
-        self._keep_tail(games)
-        self.resignation.add(games)
+        self._take_in(games)
         rate = annealed(
             self.campaign.learning_rate,
             self.campaign.final_learning_rate,
-            counters.positions / self.campaign.decay_positions,
+            self.counters.positions / self.campaign.decay_positions,
         )
-        losses = self.learn(sum(int((game.kinds == FULL).sum()) for game in games), rate)
+        losses = self.learn(self._unlearned, rate)
+        self._unlearned = 0
         self.publish()
         self._log(games, losses, rate, waited_until)
         return True
+
+    def _take_in(self, games: list[GameRecord]) -> None:
+        """Count games and put them into the window."""
+        counters = self.counters
+        counters.positions += self.window.add(games)
+        counters.games += len(games)
+        counters.draws += sum(game.result == 0 for game in games)
+        counters.evaluations = self._evaluations_before + self.actors.evaluations
+        self._unlearned += sum(int((game.kinds == FULL).sum()) for game in games)
+        self._keep_tail(games)
+        self.resignation.add(games)
 
     def _keep_tail(self, games: list[GameRecord]) -> None:
         self.tail += games
@@ -208,11 +223,18 @@ class _Run:
         for _ in range(steps):
             batch = self.window.draw(campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator)
             losses.append(self.learner.step(batch, rate))
-        return Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
+        found = Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
+        if not all(map(math.isfinite, found)):
+            raise DivergedError(
+                f"the network of {self.folder} gives losses that are no numbers: the state stands as it was last saved;"
+                " go on with a lower learning rate"
+            )
+        return found
 
     def _log(self, games: list[GameRecord], losses: Losses | None, rate: float, waited_until: float) -> None:
         now = time.monotonic()
         self._count_time()
+        self.counters.rounds += 1
         counters, ended = self.counters, Counter(ENDINGS[game.ending] for game in games)
         # Threads play all the time, also while the network learns.
         playing = (now if self.campaign.overlapped else waited_until) - self.round_began
@@ -264,6 +286,7 @@ class _Run:
             self.save()
 
     def save(self) -> None:
+        self._take_in(self.actors.finished())  # what ended while the network learned
         self._count_time()
         self.window.save()
         saved = Saved(
@@ -307,7 +330,8 @@ def run_campaign(
 
     Raises:
         ValueError: the folder or the device cannot be used, the state is damaged or of a campaign with another network,
-            ``minutes`` is not above 0, or there is no cluster at that address.
+            ``minutes`` is not above 0, there is no cluster at that address, or learning diverges (`DivergedError`; the
+            state is left as it was last saved).
         ModuleNotFoundError: a cluster is to play, and the package ray is not installed.
     """
     if not minutes > 0:
@@ -327,6 +351,7 @@ def run_campaign(
         actors = actors or (cores if device == "cpu" else min(cores, TABLES_OF_A_GPU))
     with connected(ray) if ray is not None else nullcontext():
         run = _Run(campaign, folder, device, actors, ray is not None, report)
+        sound = True
         try:
             run.publish()
             while (left := deadline - clock()) > 0:
@@ -334,10 +359,14 @@ def run_campaign(
                     run.save_if_due()
             run.actors.stop()  # from here on no game ends unseen
             run.play_round(time.monotonic())
+        except DivergedError:
+            sound = False
+            raise
         finally:
             # Also on Ctrl-C; an error of an actor leaves its games as they are.
             try:
-                run.save()
+                if sound:
+                    run.save()
             finally:
                 run.actors.close()
                 run.metrics.close()

@@ -294,12 +294,16 @@ class Cluster:
                 self._changed.wait(min(left, _POLL_S))
             self._wanted = 0
             news = self._news()
-            found, self._finished, self._backlog = self._finished, [], 0
-            self._changed.notify_all()
         if news:
             self._report(news)
         if self._failure is not None:
             raise self._failure
+        return self.finished()
+
+    def finished(self) -> list[GameRecord]:
+        with self._changed:
+            found, self._finished, self._backlog = self._finished, [], 0
+            self._changed.notify_all()
         return found
 
     def _news(self) -> str:

@@ -69,6 +69,8 @@ def run_leg(campaign: Campaign, state: Path | None, out: Path, until: float, dev
             _say(f"the network and the games in play alone take more than {MOST_FILES} files")
         for file in [*state_files(folder), folder / METRICS_FILE]:
             write_whole(out / file.name, file.read_bytes())
+        for old in set(state_files(out)) - {out / file.name for file in state_files(folder)}:
+            old.unlink()  # of an earlier leg into the same folder
         write_whole(out / "checkpoints.zip", _packed(folder / CHECKPOINT_FOLDER))
         about = _about(folder, rounds, counters, device)
         write_whole(out / "leg.json", (json.dumps(about, indent=1) + "\n").encode())

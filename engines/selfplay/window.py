@@ -41,8 +41,8 @@ POSITION: Final[dict[str, tuple[type[np.generic], tuple[int, ...]]]] = {
 }
 """What the window keeps of a position, one file each: type and shape."""
 
-MOST_LEGAL: Final = 128
-"""Legal moves of a position that are learned about; positions with more are next to none."""
+MOST_LEGAL: Final = 218
+"""The most legal moves that a position is known to have."""
 
 _ABOUT: Final = "window.json"
 _SMALLEST_SLACK: Final = 65_536
@@ -51,8 +51,8 @@ _SMALLEST_SLACK: Final = 65_536
 class Batch(NamedTuple):
     """A training batch of ``b`` positions, each from its mover's view.
 
-    Planes packed as ``masks`` uint64 and ``values`` float32 [b, 112]; ``slots`` int64 [b, 128], the legal moves, of
-    which there are ``legal`` int64 [b], and ``policy`` float32 [b, 128], their shares, which sum to 1; ``wdl`` float32
+    Planes packed as ``masks`` uint64 and ``values`` float32 [b, 112]; ``slots`` int64 [b, 218], the legal moves, of
+    which there are ``legal`` int64 [b], and ``policy`` float32 [b, 218], their shares, which sum to 1; ``wdl`` float32
     [b, 3], sums to 1; ``left`` float32 [b], plies to the end of the game; ``outcomes`` int8 [b], the result for the
     mover.
     """
@@ -141,19 +141,20 @@ def _write_outcomes(rows, result, outcomes):
 class Window:
     """The last ``size`` positions played, in files under ``folder``; random batches of those that are learned from.
 
-    The ring has room for a quarter more than ``size``: what was in the window when the campaign's state was last saved
-    is still there after a kill as long as less than that was added since (`unsaved`).
+    The ring has room for a quarter more than ``size`` or for ``spare`` positions: what was in the window when the
+    campaign's state was last saved is still there after a kill as long as less than that was added since (`unsaved`).
 
     Args:
         folder: is made, and files of another size in it are replaced.
         size: positions that are drawn from.
         added: positions ever added, as a saved state counts them; files of a window that went as far or further are
             gone on with from there, others begin empty.
+        spare: room beside the window for so many positions at least, for what is added between two saves.
     """
 
-    def __init__(self, folder: Path, size: int, added: int = 0) -> None:
+    def __init__(self, folder: Path, size: int, added: int = 0, *, spare: int = 0) -> None:
         self._size = size
-        self._slack = max(size // 4, _SMALLEST_SLACK)
+        self._slack = max(size // 4, _SMALLEST_SLACK, spare)
         self._capacity = size + self._slack
         about = {"capacity": self._capacity, "format": 1}
         known = _read_about(folder / _ABOUT)

@@ -29,12 +29,12 @@ from engines.selfplay.actors import InTurn
 from engines.selfplay.config import NetworkSize
 from engines.selfplay.endings import ENDINGS
 from engines.selfplay.games import GamesAtOnce
-from engines.selfplay.learner import Learner
+from engines.selfplay.learner import Learner, Losses
 from engines.selfplay.metrics import METRICS_FILE, Round, read_metrics
 from engines.selfplay.records import FULL, GameRecord
 from engines.selfplay.resignation import NEVER, Resignation
 from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state
-from engines.selfplay.window import Window
+from engines.selfplay.window import Batch, Window
 
 ROOT = Path(engines.__file__).parents[1]
 A_SECOND = 1 / 60
@@ -518,3 +518,20 @@ def test_games_begin_from_the_usual_position_unless_the_campaign_says_otherwise(
         play_rounds(settings, tmp_path / str(share), 1)
         games = state_of(settings, tmp_path / str(share))[1].tail
         assert {bool((game.start == start_position()).all()) for game in games} == usual
+
+
+def test_a_network_that_diverges_leaves_the_last_state_alone(
+    tiny: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_rounds(tiny, tmp_path, 1)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    step = Learner.step
+
+    def diverging(learner: Learner, batch: Batch, rate: float) -> Losses:
+        return step(learner, batch, rate)._replace(policy=float("nan"))
+
+    monkeypatch.setattr(Learner, "step", diverging)
+    with pytest.raises(ValueError, match="losses that are no numbers") as refused:
+        play_rounds(tiny, tmp_path, 2)
+    assert "\n" not in str(refused.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
