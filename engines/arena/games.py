@@ -15,7 +15,6 @@ from engines.chess.planes import count_repetitions
 from engines.chess.position import WORDS, encode_move, make_move
 from engines.selfplay.endings import (
     BLACK_WINS,
-    DRAW,
     FIFTY_MOVES,
     GOING_ON,
     LENGTH,
@@ -154,7 +153,3 @@ class PlayedGame:
             ending=game.ending,
             remark=game.remark,
         )
-
-
-RESULTS = {WHITE_WINS: "1-0", DRAW: "1/2-1/2", BLACK_WINS: "0-1"}
-"""As PGN writes them."""

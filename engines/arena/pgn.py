@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import chess
 import chess.pgn
 
-from engines.arena.games import RESULTS, Ending, PlayedGame
+from engines.arena.games import Ending, PlayedGame
+from engines.selfplay.endings import RESULTS
 
 __all__ = ["pgn_of"]
 

@@ -24,6 +24,9 @@ from engines.chess.position import (
 from engines.compiled import kernel
 
 WHITE_WINS, DRAW, BLACK_WINS = 1, 0, -1
+RESULTS: Final = {WHITE_WINS: "1-0", DRAW: "1/2-1/2", BLACK_WINS: "0-1"}
+"""As PGN writes them."""
+
 GOING_ON, MATE, STALEMATE, REPETITION, FIFTY_MOVES, MATERIAL, LENGTH, RESIGNED = range(8)
 ENDINGS: Final = (
     "going_on",

@@ -20,10 +20,9 @@ from engines.chess.position import (
     position_of,
     start_position,
 )
-from engines.selfplay.endings import ENDINGS
+from engines.selfplay.endings import ENDINGS, RESULTS
 from engines.selfplay.records import FAST, FULL, OPENING, GameRecord
 
-RESULTS = {1: "1-0", 0: "1/2-1/2", -1: "0-1"}
 _KINDS = {OPENING: "drawn from the policy", FAST: "fast search", FULL: "full search"}
 
 

@@ -18,10 +18,9 @@ from engines.chess.turning import canonical_transform
 from engines.compiled import kernel
 from engines.python_chess import chess
 from engines.search.growing import Evaluator
-from engines.selfplay.endings import GOING_ON, judge
+from engines.selfplay.endings import GOING_ON, RESULTS, judge
 
 GAMES_AT_ONCE = 256
-_RESULTS = {1: "1-0", 0: "1/2-1/2", -1: "0-1"}
 
 
 @kernel
@@ -124,7 +123,7 @@ def _play(
     found: list[tuple[tuple[str, ...], str]] = []
     for moves, plies_played, result in zip(played, plies, results, strict=True):
         spelt = tuple(decode_move(int(move), ply % 2 == 1).uci() for ply, move in enumerate(moves[:plies_played]))
-        found.append((spelt, _RESULTS[int(result)]))
+        found.append((spelt, RESULTS[int(result)]))
     return found
 
 
