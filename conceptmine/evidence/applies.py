@@ -74,5 +74,5 @@ def one_p(p: ArrayLike) -> NDArray[np.float64]:
     if values.ndim != 2:
         raise InputError(f"p must be [concepts, tests], not of shape {values.shape}")
     made = (~np.isnan(values)).sum(axis=1)
-    smallest = np.min(np.where(np.isnan(values), np.inf, values), axis=1, initial=np.inf)
+    smallest = np.min(np.where(np.isnan(values), 1.0, values), axis=1, initial=1.0)
     return np.where(made > 0, np.minimum(1.0, smallest * made), np.nan)

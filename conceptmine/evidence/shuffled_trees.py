@@ -1,8 +1,9 @@
 """Shuffled trees as a control: what is mined when a root's best line is set against another root's subpar line?
 
-Such a row differs by two unrelated positions, not by one choice. A vector mined from them fits its rows as well as a
-concept does, with as many weights, and knows the layer; it has not seen which line of one tree is the better one. What
-it satisfies on true rows of other games is what comes of fitting, without the contrast.
+Such a row differs by two unrelated positions and not by one choice. What is mined from these rows fits them as well as
+a concept fits its own, and keeps whatever best lines have in common against subpar ones at large; what it has lost is
+the comparison within one tree, where all else is equal. A concept that orders true rows no better than it did not need
+the tree.
 """
 
 from __future__ import annotations

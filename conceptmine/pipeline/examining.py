@@ -93,7 +93,6 @@ def examine(group: Group, *, tests: int, flips: int, seed: int) -> Examined:
     scores = row_scores(group.differences, group.oriented)
     counts = count_scores(scores, group.roots, plies=group.plies)
     value = count_scores(group.controls[:, :1], group.roots)
-    several = len(OWN_TESTS)
     made = [_tested(AT_LARGE, group, counts, value, None, flips, seed)]
     # A third of the roots, chosen by what belongs to both lines of a root: see `evidence.applies`.
     active = strongest(group.presence @ group.root_states.T.astype(np.float64)) & group.one_root[:, None]
@@ -116,7 +115,11 @@ def examine(group: Group, *, tests: int, flips: int, seed: int) -> Examined:
     beyond = beyond_controls(
         scores, group.roots, np.concatenate([group.controls, read], axis=1), flips=flips, seed=seed
     )
-    rows = [row for test in made for row in test.rows(group.ids, tests * several if test.corrected else 1, flips)]
+    # A concept's own tests share its place among all concepts; the others are read by themselves.
+    shared = tests * np.maximum((~np.isnan(p)).sum(axis=1), 1)
+    rows = [
+        row for test in made for row in test.rows(group.ids, shared if test.corrected else np.ones_like(shared), flips)
+    ]
     rows += _beyond_rows(group, beyond, tests, flips)
     halves = half_effects(counts.root_effects, group.half)
     steady = ply_agreement(scores, group.roots, late)
@@ -169,7 +172,8 @@ class _Tested:
     p: NDArray[np.float64]
     value: NDArray[np.float64]
 
-    def rows(self, ids: Sequence[str], tests: int, flips: int) -> list[dict[str, Any]]:
+    def rows(self, ids: Sequence[str], tests: NDArray[np.int64], flips: int) -> list[dict[str, Any]]:
+        """Rows of the evidence table; ``tests`` int64 [c]: among how many the p of each concept has to stand out."""
         return [
             {
                 "concept_id": ids[i],
@@ -183,7 +187,7 @@ class _Tested:
                 "effect_high": _known(self.high[i]),
                 "p": float(self.p[i]),
                 "value_head": float(self.value[i]),
-                "detectable": _detectable(int(self.roots[i]), tests, flips),
+                "detectable": _detectable(int(self.roots[i]), int(tests[i]), flips),
             }
             for i in range(len(ids))
             if not np.isnan(self.p[i])
