@@ -29,11 +29,7 @@ CONCEPTS = pa.schema(
     [
         *schemas.CONCEPTS,
         pa.field("score", pa.float64()),
-        pa.field("heldout_null_low", pa.float64()),
-        pa.field("heldout_null_high", pa.float64()),
-        pa.field("heldout_all_plies", pa.float64()),
-        pa.field("heldout_roots", pa.int32()),
-        pa.field("value_baseline", pa.float64()),
+        *[field for field in EVIDENCE if field.name not in {"concept_id", *schemas.CONCEPTS.names}],
         pa.field("n_rows", pa.int32()),
         pa.field("active_rows", pa.int32()),
         pa.field("nonzeros", pa.int32()),

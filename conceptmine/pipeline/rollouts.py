@@ -19,16 +19,22 @@ from conceptmine.positions import (
     PositionRecord,
     Root,
     board_of,
+    games_on_one_way,
+    linked,
+    opening_key,
+    related_games,
     sample_positions,
     select_roots,
     split_games,
     stable_rank,
+    symmetry_key,
 )
 from conceptmine.runfolder import schemas
 from engines.networks import Agent
 from engines.search import Tree, search
 
 _BOARDS_A_TASK = 64
+OPENING_FAMILY_PLIES = 4  # two moves of each side name an opening well enough to tell games of one kind
 _PLIES = (12, 120)  # after the opening, before endings that never end
 
 CANDIDATES = pa.schema(
@@ -158,6 +164,7 @@ def search_positions(context: RunContext) -> StageResult:
     weaker: dict[str, _Found] = {}
     asked: list[str] = []
     roots: tuple[Root, ...] = ()
+    together, by_opening = _related(context, records)
     for turn in range(max(turns.values(), default=-1) + 1):
         # One position of each game that has no root yet; most runs have their roots after two or three turns.
         settled = {root.position.game_id for root in roots}
@@ -174,6 +181,7 @@ def search_positions(context: RunContext) -> StageResult:
             [weaker[i].move for i in asked],
             limit=settings.roots,
             seed=settings.seed,
+            together=together,
         )
         if len(roots) == settings.roots:
             break
@@ -185,11 +193,11 @@ def search_positions(context: RunContext) -> StageResult:
     context.say(f"searching {len(pool)} pool positions for prototypes")
     found |= _search(context, "agent", [records[i] for i in pool], rules, keep_trees=False)
     chosen = {root.position.position_id: root for root in roots}
-    # Candidates that did not become roots have been searched all the same, and serve the pool. Pool positions of a
-    # root's game stay on its side; the others are divided the same way.
+    # Candidates that did not become roots have been searched all the same, and serve the pool. The roots' games are
+    # divided as `select_roots` did; pool positions of games that must not be parted from one stay on its side.
     used = [i for i in records if i in found]
-    sides = {root.position.game_id: root.split for root in roots}
-    sides |= split_games([records[i] for i in used if records[i].game_id not in sides], seed=settings.seed)
+    root_games = {root.position.game_id for root in roots}
+    sides = split_games([records[i] for i in used], seed=settings.seed, together=together, counted=root_games)
     context.folder.write_table(
         "positions",
         [
@@ -216,7 +224,12 @@ def search_positions(context: RunContext) -> StageResult:
     context.folder.write_table("trees", [row for i in used if i in chosen for row in found[i].tree], TREES)
     best = {i: found[i].line for i in used}
     context.scratch("best_lines.json").write_text(json.dumps(best), encoding="utf-8")
-    counts = {"candidate_roots": len(asked), "roots": len(roots), "pool": len(used) - len(roots)}
+    counts = {
+        "candidate_roots": len(asked),
+        "roots": len(roots),
+        "pool": len(used) - len(roots),
+        "openings_kept_together": int(by_opening),
+    }
     for horizon in settings.horizons:
         with_lines = [i for i in chosen if not isinstance(found[i].lines[horizon], str)]
         counts[f"roots_with_lines_t{horizon}"] = len(with_lines)
@@ -226,6 +239,21 @@ def search_positions(context: RunContext) -> StageResult:
             dropped = sum(found[i].lines[horizon] == reason for i in chosen)
             counts[f"roots_dropped_t{horizon}_{reason.lower()}"] = dropped
     return StageResult(counts)
+
+
+def _related(context: RunContext, records: dict[str, PositionRecord]) -> tuple[list[set[str]], bool]:
+    """Games that must not be parted, and whether those of one opening are among them.
+
+    Kept together are games that pass through each other's positions, that share a position or its mirror image, and
+    that have one opening, as far as `related_games` finds enough openings.
+    """
+    keys: dict[str, set[str]] = {}
+    openings: dict[str, str] = {}
+    for record in records.values():
+        keys.setdefault(record.game_id, set()).add(symmetry_key(record.board()))
+        openings[record.game_id] = opening_key(record.fen, record.moves, OPENING_FAMILY_PLIES)
+    related, by_opening = related_games(keys, openings)
+    return linked([*games_on_one_way(records.values()), *related]), by_opening
 
 
 def _search(

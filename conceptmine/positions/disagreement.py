@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from conceptmine.positions.identity import stable_rank
+from conceptmine.positions.kinship import games_on_one_way, linked
 from conceptmine.positions.sampling import PositionRecord
 
 __all__ = ["Root", "Split", "select_roots", "split_games"]
@@ -39,6 +40,7 @@ def select_roots(
     limit: int | None = None,
     test_fraction: float = 0.5,
     seed: int = 0,
+    together: Iterable[Collection[str]] = (),
 ) -> tuple[Root, ...]:
     """Choose, at most one a game, positions in which the two agents differ, and divide them by game.
 
@@ -52,6 +54,7 @@ def select_roots(
         limit: most roots; None for all there are.
         test_fraction: share of the roots to test on, in [0, 1]; see `split_games`.
         seed: of the choice and the division.
+        together: sets of games that the division must not part, as for `split_games`.
 
     Returns:
         The roots, in the order of `positions`; fewer than `limit`, even none, if the agents agree too often.
@@ -74,14 +77,28 @@ def select_roots(
     # Games in an order of their own: one with many differences must not come first more often.
     games = sorted(first_of_game, key=lambda game_id: stable_rank(seed, "game", game_id))
     chosen = sorted(first_of_game[game_id] for game_id in games[:limit])
-    splits = split_games([positions[index] for index in chosen], test_fraction=test_fraction, seed=seed)
+    chosen_games = {positions[index].game_id for index in chosen}
+    splits = split_games(
+        [positions[index] for index in chosen],
+        test_fraction=test_fraction,
+        seed=seed,
+        together=together,
+        counted=chosen_games,
+    )
     return tuple(
         Root(positions[index], agent_moves[index], weaker_moves[index], splits[positions[index].game_id])
         for index in chosen
     )
 
 
-def split_games(positions: Iterable[PositionRecord], *, test_fraction: float = 0.5, seed: int = 0) -> dict[str, Split]:
+def split_games(
+    positions: Iterable[PositionRecord],
+    *,
+    test_fraction: float = 0.5,
+    seed: int = 0,
+    together: Iterable[Collection[str]] = (),
+    counted: Collection[str] | None = None,
+) -> dict[str, Split]:
     """Divide games into those to mine from and those to test on.
 
     Games are kept together if one passes through a position taken from another (they began alike): such positions are
@@ -91,44 +108,33 @@ def split_games(positions: Iterable[PositionRecord], *, test_fraction: float = 0
         positions: the positions in use, any number from each game.
         test_fraction: share of the games to test on, in [0, 1]; met as nearly as games kept together allow.
         seed: of the division.
+        together: sets of games to keep together as well (`kinship.related_games`); games without a position in use
+            may be among them, and link the others.
+        counted: the games whose share is to be met; None for all. The others are divided by the same rule after them.
 
     Returns:
-        Game identifier -> side.
+        Game identifier -> side, of the games with a position in use.
 
     Raises:
         ValueError: `test_fraction` is out of range.
     """
     if not 0.0 <= test_fraction <= 1.0:
         raise ValueError(f"test_fraction is {test_fraction}; it must be in [0, 1].")
-    groups = sorted(_games_that_run_together(positions), key=lambda group: stable_rank(seed, "split", min(group)))
-    wanted = round(test_fraction * sum(map(len, groups)))
+    used = list(positions)
+    games = {position.game_id for position in used}
+    weighty = games if counted is None else games.intersection(counted)
+    groups = linked([*games_on_one_way(used), *together])
     splits: dict[str, Split] = {}
-    tested = 0
-    for group in groups:
-        # The group that would overshoot goes to the side that it leaves nearer to what is wanted.
-        to_test = 2 * (wanted - tested) >= len(group) and tested < wanted
-        tested += len(group) if to_test else 0
-        splits.update(dict.fromkeys(sorted(group), "test" if to_test else "mine"))
+    # Groups with games that count come first, and those without are then divided among themselves.
+    for weight in (weighty, games - weighty):
+        waiting = [group for group in groups if group & weight and not group & splits.keys()]
+        waiting.sort(key=lambda group, weight=weight: stable_rank(seed, "split", min(group & weight)))  # type: ignore[misc]
+        wanted = round(test_fraction * sum(len(group & weight) for group in waiting))
+        tested = 0
+        for group in waiting:
+            size = len(group & weight)
+            # The group that would overshoot goes to the side that it leaves nearer to what is wanted.
+            to_test = 2 * (wanted - tested) >= size and tested < wanted
+            tested += size if to_test else 0
+            splits.update(dict.fromkeys(sorted(group & games), "test" if to_test else "mine"))
     return splits
-
-
-def _games_that_run_together(positions: Iterable[PositionRecord]) -> list[set[str]]:
-    group_of: dict[str, set[str]] = {}
-    # Sorted by their moves, all positions reached by way of one follow it directly.
-    way_here: list[PositionRecord] = []
-    for position in sorted(positions, key=lambda item: (item.fen or "", item.moves)):
-        group = group_of.setdefault(position.game_id, {position.game_id})
-        while way_here and not _passes_through(position, way_here[-1]):
-            way_here.pop()
-        if way_here:
-            other = group_of[way_here[-1].game_id]
-            if other is not group:
-                group |= other
-                group_of.update(dict.fromkeys(other, group))
-        way_here.append(position)
-    distinct = {id(group): group for group in group_of.values()}
-    return list(distinct.values())
-
-
-def _passes_through(position: PositionRecord, earlier: PositionRecord) -> bool:
-    return position.fen == earlier.fen and position.moves[: earlier.ply] == earlier.moves

@@ -16,7 +16,7 @@ import chess
 
 from conceptmine.errors import InputError
 
-__all__ = ["board_of", "path_id", "stable_rank", "transposition_key"]
+__all__ = ["board_of", "opening_key", "path_id", "stable_rank", "symmetry_key", "transposition_key"]
 
 _ID_DIGITS: Final = 16
 
@@ -47,6 +47,27 @@ def transposition_key(board: chess.Board) -> str:
     Two boards with equal keys have the same legal moves; their counters and histories may differ.
     """
     return board.epd()
+
+
+def symmetry_key(board: chess.Board) -> str:
+    """The same for a position and its mirror images, counters and history apart.
+
+    With colours reversed a position is the same to a network, which sees it from the side to move. With the wings
+    reversed it is so by the rules, once nobody can castle, though not to a network.
+    """
+    images = [board, board.mirror()]
+    if not board.castling_rights:
+        images += [image.transform(chess.flip_horizontal) for image in images]
+    return min(transposition_key(image) for image in images)
+
+
+def opening_key(fen: str | None, moves: Sequence[str], plies: int) -> str:
+    """The opening family of a game: its position after so many plies (its last one if it is shorter), by any order.
+
+    Raises:
+        InputError: as `board_of`.
+    """
+    return transposition_key(board_of(fen, moves[:plies], check=False))
 
 
 @lru_cache(maxsize=4096)

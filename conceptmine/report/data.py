@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,40 @@ class Manifest:
     inputs: tuple[Mapping[str, Any], ...]
     stages: tuple[Stage, ...]
     counts: Mapping[str, int | None]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The columns of `concepts.parquet` that the evidence stage adds; None where not measured."""
+
+    effect: float | None
+    effect_low: float | None
+    effect_high: float | None
+    policy_baseline: float | None
+    material_baseline: float | None
+    random_satisfaction: float | None
+    random_p: float | None
+    shuffled_satisfaction: float | None
+    shuffled_p: float | None
+    beyond_value: bool | None
+    beyond_value_effect: float | None
+    beyond_value_low: float | None
+    beyond_value_high: float | None
+    beyond_value_p: float | None
+    beyond_value_q: float | None
+    outside_readouts: float | None
+    score_outside_controls: float | None
+    half_first: float | None
+    half_second: float | None
+    ply_agreement: float | None
+    half_cosine: float | None
+    half_rank_correlation: float | None
+
+    @classmethod
+    def of(cls, row: Row) -> Evidence:
+        """What a row of the table holds of it."""
+        numbers = {field.name: number(row, field.name) for field in fields(cls) if field.name != "beyond_value"}
+        return cls(**numbers, beyond_value=flag(row, "beyond_value"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +113,7 @@ class Concept:
     student: str
     student_agreement: float | None
     student_rule_met: bool | None
+    evidence: Evidence
 
 
 @dataclass(frozen=True)
@@ -94,6 +129,8 @@ class RunData:
     teachability: Mapping[str, tuple[Row, ...]]
     novelty: Mapping[str, tuple[Row, ...]]
     controls: tuple[Row, ...]
+    tests: Mapping[str, tuple[Row, ...]]
+    leakage: tuple[Row, ...]
     games: Mapping[str, int]
     roots: int | None
     pool: int | None
@@ -120,6 +157,8 @@ def read_run(run_dir: Path, *, detailed: int) -> RunData:
         teachability=_grouped(_rows(run_dir, "teachability", "concept_id", best), "concept_id"),
         novelty=_grouped(_rows(run_dir, "novelty", "concept_id", best), "concept_id"),
         controls=tuple(_rows(run_dir, "controls")),
+        tests=_grouped(_rows(run_dir, "evidence", "concept_id", best), "concept_id"),
+        leakage=tuple(_rows(run_dir, "leakage")),
         games={corpus: games.count(corpus) for corpus in sorted(set(games))},
         roots=roles.count("root") if roles else None,
         pool=roles.count("pool") if roles else None,
@@ -218,6 +257,7 @@ def _concept(row: Row) -> Concept:
         student=text(row, "student"),
         student_agreement=number(row, "student_agreement"),
         student_rule_met=flag(row, "student_rule_met"),
+        evidence=Evidence.of(row),
     )
 
 

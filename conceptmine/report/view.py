@@ -10,7 +10,7 @@ from typing import Any
 import chess
 from markupsafe import Markup
 
-from conceptmine.report import figures, findings
+from conceptmine.report import figures, findings, proof
 from conceptmine.report.boards import Arrow, board_svg
 from conceptmine.report.data import Concept, Manifest, Row, RunData, number, text, whole
 from conceptmine.report.wording import (
@@ -81,6 +81,8 @@ class Card:
     facts: list[tuple[str, str]]
     verdicts: list[Verdict]
     account: list[str]
+    trials: list[proof.Trial]
+    ladder: Markup | None
     roots: list[RootBoard]
     more_roots: int
     evidence: Markup | None
@@ -175,7 +177,8 @@ COLUMNS = (
     ),
     Column(
         "p",
-        "How often sides swapped at random, root by root, do as well on unseen games.",
+        "How often sides swapped at random, root by root, do as well on unseen games: for a concept of one root the "
+        "smallest over all positions, those where it is active and those where it is sure, times the number of tests.",
         True,
         lambda c: probability(c.null_p),
         lambda c: c.null_p,
@@ -186,6 +189,14 @@ COLUMNS = (
         True,
         lambda c: probability(c.q_value),
         lambda c: c.q_value,
+    ),
+    Column(
+        "Beyond",
+        "Points above chance that are left where value, policy, material and ply favour neither line; below it the "
+        "false discovery rate q of that.",
+        True,
+        lambda c: _beyond(c),
+        lambda c: c.evidence.beyond_value_effect,
     ),
     Column(
         "Gain",
@@ -304,7 +315,9 @@ def _card(run: RunData, concept: Concept, index: int) -> Card:
         kind=_describe_kind(concept),
         facts=_facts_of(concept),
         verdicts=_verdicts(concept),
-        account=findings.account(concept),
+        account=[*findings.account(concept), *proof.account(concept)],
+        trials=proof.trials(run.tests.get(concept.concept_id, ())),
+        ladder=proof.ladder(concept),
         roots=roots,
         more_roots=max(0, len(ids) - len(roots)),
         evidence=figures.evidence(heldout),
@@ -329,6 +342,7 @@ def _facts_of(concept: Concept) -> list[tuple[str, str]]:
         ("L1 norm", "" if concept.l1 is None else decimal(concept.l1)),
         ("Duality gap", "" if concept.gap is None else f"{concept.gap:.0e}" if concept.gap else "0"),
         ("Roots fully right", "" if concept.heldout_all_plies is None else percent(concept.heldout_all_plies)),
+        *proof.facts(concept),
     ]
     return [(name, value) for name, value in lines if value]
 
@@ -370,9 +384,8 @@ def _marks(concept: Concept) -> Markup:
 def _verdicts(concept: Concept) -> list[Verdict]:
     words = {True: "", False: "not ", None: "not tested: "}
     states = {True: "yes", False: "no", None: "open"}
-    return [
-        Verdict(name, states[flag], words[flag] + name) for name, flag in zip(_FILTERS, _flags(concept), strict=True)
-    ]
+    found = {**dict(zip(_FILTERS, _flags(concept), strict=True)), "beyond value": concept.evidence.beyond_value}
+    return [Verdict(name, states[flag], words[flag] + name) for name, flag in found.items()]
 
 
 def _gain(concept: Concept) -> Markup:
@@ -381,6 +394,15 @@ def _gain(concept: Concept) -> Markup:
         return shown
     return shown + Markup("<small>{} to {}</small>").format(
         signed(concept.teach_ci_low, 2), signed(concept.teach_ci_high, 2)
+    )
+
+
+def _beyond(concept: Concept) -> Markup:
+    found = concept.evidence
+    if found.beyond_value_effect is None:
+        return Markup.escape(NOT_KNOWN)
+    return Markup("{}<small>q {}</small>").format(
+        signed(100 * found.beyond_value_effect, 1), probability(found.beyond_value_q)
     )
 
 

@@ -14,9 +14,11 @@ import pyarrow as pa
 __all__ = [
     "CONCEPTS",
     "CONTROLS",
+    "EVIDENCE",
     "FAMILIES",
     "GAMES",
     "HELDOUT_PLIES",
+    "LEAKAGE",
     "LINES",
     "MINED_ROWS",
     "NOVELTY",
@@ -162,6 +164,36 @@ HELDOUT_PLIES: Final = pa.schema(
     ]
 )
 """Share of held-out rows satisfied, ply by ply, beside its null."""
+
+EVIDENCE: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("test", pa.string()),
+        _required("roots", pa.int32()),
+        _required("rows", pa.int64()),
+        _optional("satisfaction", pa.float64()),
+        _optional("null_mean", pa.float64()),
+        _required("effect", pa.float64()),
+        _optional("effect_low", pa.float64()),
+        _optional("effect_high", pa.float64()),
+        _required("p", pa.float64()),
+        _optional("value_head", pa.float64()),
+        _optional("detectable", pa.float64()),
+    ]
+)
+"""One test of one concept a row; effect is satisfaction minus the mean of the test's own sign-flip null."""
+
+LEAKAGE: Final = pa.schema(
+    [
+        _required("kind", pa.string()),
+        _required("mine", pa.int64()),
+        _required("test", pa.int64()),
+        _required("shared", pa.int64()),
+        _required("test_roots", pa.int32()),
+        _required("set_aside", pa.int32()),
+    ]
+)
+"""What the two sides of the roots share: distinct keys on each side and on both, and the test roots that have one."""
 
 TEACHABILITY: Final = pa.schema(
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conceptmine.evidence import held_out
+from conceptmine.evidence import count_scores, held_out, row_scores
 
 
 def test_by_hand() -> None:
@@ -100,3 +100,22 @@ def test_bad_input_is_refused(arguments: tuple[object, object, object], message:
 def test_plies_must_be_integers() -> None:
     with pytest.raises(ValueError, match="plies must be integers"):
         held_out(np.ones((1, 2)), [0], np.ones((1, 2)), plies=["a"])
+
+
+def test_two_steps_count_the_same_as_one() -> None:
+    rng = np.random.default_rng(3)
+    differences = np.where(rng.random((40, 12)) < 0.6, 0.0, rng.normal(size=(40, 12)))
+    vectors = np.where(rng.random((6, 12)) < 0.7, 0.0, rng.normal(size=(6, 12)))
+    roots, plies = rng.integers(7, size=40), rng.integers(3, size=40)
+    scores = row_scores(differences, vectors, chunk_rows=9)
+    whole, steps = held_out(differences, roots, vectors, plies=plies), count_scores(scores, roots, plies=plies)
+    np.testing.assert_array_equal(whole.satisfied, steps.satisfied)
+    np.testing.assert_array_equal(whole.opposed, steps.opposed)
+    assert (scores == 0).sum() == (whole.rows.sum() * 6 - whole.satisfied.sum() - whole.opposed.sum())
+
+
+def test_root_effects_are_what_flipping_a_root_negates() -> None:
+    scores = np.array([[1.0], [0.0], [-2.0], [3.0], [4.0]])
+    counts, flipped = (count_scores(sign * scores, [0, 0, 0, 1, 1]) for sign in (1, -1))
+    np.testing.assert_allclose(counts.root_effects, [[0.0, 0.5]])
+    np.testing.assert_allclose(flipped.root_effects, -counts.root_effects)

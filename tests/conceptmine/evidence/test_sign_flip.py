@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from conceptmine.evidence import HeldOut, held_out, minimum_p, sign_flip_null
+from conceptmine.evidence import HeldOut, flip_p, held_out, minimum_p, sign_flip_null
 from conceptmine.evidence import sign_flip as module
 
 
@@ -119,3 +119,21 @@ def test_same_seed_same_bytes_and_blocks_do_not_matter(monkeypatch: pytest.Monke
 def test_bad_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sign_flip_null(held_out([[1.0]], [0], [[1.0]]), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("roots", [9, 40])
+def test_flip_p_is_the_p_of_the_null(roots: int) -> None:
+    counts = noise(np.random.default_rng(11), roots, 6, bias=0.3)
+    np.testing.assert_allclose(
+        flip_p(counts.root_effects, flips=999, seed=4), sign_flip_null(counts, flips=999, seed=4).p
+    )
+
+
+def test_flip_p_of_chosen_roots_is_that_of_these_alone() -> None:
+    counts = noise(np.random.default_rng(12), 14, 3)
+    effects = counts.root_effects
+    np.testing.assert_allclose(flip_p(effects * (np.arange(14) < 9)), flip_p(effects[:, :9]))
+
+
+def test_flip_p_of_nothing_chosen_is_1() -> None:
+    assert flip_p(np.zeros((2, 30)), flips=9).tolist() == [1.0, 1.0]

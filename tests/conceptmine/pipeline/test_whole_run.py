@@ -27,7 +27,7 @@ PROTOTYPE_COLUMNS = ["concept_id", "position_id", "fen", "moves", "split", "scor
 FILES = {
     "manifest.json", "games.parquet", "positions.parquet", "lines.parquet", "trees.parquet", "concepts.parquet",
     "vectors.safetensors", "prototypes.parquet", "heldout_plies.parquet", "teachability.parquet", "novelty.parquet",
-    "controls.parquet", "mined_rows.parquet", "puzzles.csv", "report.html",
+    "controls.parquet", "mined_rows.parquet", "evidence.parquet", "leakage.parquet", "puzzles.csv", "report.html",
 }  # fmt: skip
 
 
@@ -75,6 +75,8 @@ def test_concepts_begin_with_the_columns_of_the_contract(unbroken: Path) -> None
         ("novelty", schemas.NOVELTY),
         ("controls", schemas.CONTROLS),
         ("mined_rows", schemas.MINED_ROWS),
+        ("evidence", schemas.EVIDENCE),
+        ("leakage", schemas.LEAKAGE),
     ],
 )
 def test_every_table_has_its_schema_and_rows(unbroken: Path, name: str, schema: Any) -> None:

@@ -6,7 +6,14 @@ import chess
 import pytest
 
 from conceptmine.errors import InputError
-from conceptmine.positions import board_of, path_id, stable_rank, transposition_key
+from conceptmine.positions import (
+    board_of,
+    opening_key,
+    path_id,
+    stable_rank,
+    symmetry_key,
+    transposition_key,
+)
 
 
 def test_identifiers_do_not_change_between_versions() -> None:
@@ -64,3 +71,28 @@ def test_transpositions_are_the_same_position_and_rights_count() -> None:
     assert " d6" in transposition_key(passant)
     assert transposition_key(board_of(None, "e2e4")).endswith(" -"), "nobody can take en passant"
     assert transposition_key(passant) != transposition_key(quiet)
+
+
+def _mirrored_wings(board: chess.Board) -> chess.Board:
+    return board.transform(chess.flip_horizontal)
+
+
+def test_mirror_images_have_one_symmetry_key() -> None:
+    ending = chess.Board("8/5k2/8/2pP4/8/1K6/6R1/8 w - c6 0 40")
+    images = [ending, ending.mirror(), _mirrored_wings(ending), _mirrored_wings(ending.mirror())]
+    assert len({symmetry_key(board) for board in images}) == 1
+    other = chess.Board("8/5k2/8/2pP4/8/1K6/6R1/8 w - - 0 40")
+    assert symmetry_key(other) != symmetry_key(ending)
+
+
+def test_wings_are_not_alike_while_somebody_can_castle() -> None:
+    castling = chess.Board("r3k3/8/8/8/8/8/8/4K2R w Kq - 0 1")
+    assert symmetry_key(castling) == symmetry_key(castling.mirror())
+    assert symmetry_key(castling) != symmetry_key(_mirrored_wings(castling))
+
+
+def test_an_opening_is_known_by_its_position_and_not_by_the_order_of_moves() -> None:
+    one, other = ["d2d4", "g8f6", "c2c4", "e7e6", "g2g3"], ["c2c4", "e7e6", "d2d4", "g8f6", "b1c3"]
+    assert opening_key(None, one, 4) == opening_key(None, other, 4)
+    assert opening_key(None, one, 5) != opening_key(None, other, 5)
+    assert opening_key(None, one, 99) == opening_key(None, one, 5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import chess
 import pyarrow as pa
 
+from conceptmine.report.data import Evidence
+from conceptmine.report.proof import TESTS
 from conceptmine.runfolder import schemas, write_rows
 
 OPENINGS = (
@@ -71,9 +74,18 @@ def make_run(
         "novelty": _novelty(rng, best),
         "controls": [
             {"name": name, "layer": layer, "heldout_satisfaction": satisfied, "heldout_null": 0.5, "p": p}
-            for name, layer, satisfied, p in (("value head", "value", 0.674, 1 / 2001), ("material", "", 0.385, 1.0))
+            for name, layer, satisfied, p in (
+                ("value head", "value", 0.674, 1 / 2001),
+                ("material", "", 0.385, 1.0),
+                ("ply read-out, T = 5, one player", "block6", 0.512, 0.34),
+            )
         ],
     }
+    tables["evidence"] = _evidence(rng, best)
+    tables["leakage"] = [
+        {"kind": kind, "mine": 38, "test": 40, "shared": shared, "test_roots": shared, "set_aside": shared}
+        for kind, shared in (("game", 0), ("position of a line or its mirror image", 1))
+    ]
     for name, rows in tables.items():
         if name not in leave_out:
             write_rows(folder / f"{name}.parquet", rows, SCHEMAS[name])
@@ -290,6 +302,28 @@ def _concepts(
                 "student": "conceptmine-small-early" if tried else None,
                 "student_agreement": rng.uniform(0.1, 0.2) + (0.0 if rule_met else 0.1) if tried else None,
                 "student_rule_met": rule_met if tried else None,
+                "effect": satisfied - 0.5,
+                "effect_low": satisfied - 0.56,
+                "effect_high": satisfied - 0.44,
+                "policy_baseline": 0.61,
+                "material_baseline": 0.38,
+                "random_satisfaction": 0.503,
+                "random_p": 0.025 if good else 0.4,
+                "shuffled_satisfaction": 0.521,
+                "shuffled_p": 0.04 if good else 0.5,
+                "beyond_value": index < 3,
+                "beyond_value_effect": 0.081 if index < 3 else 0.012,
+                "beyond_value_low": 0.031 if index < 3 else -0.04,
+                "beyond_value_high": 0.131 if index < 3 else 0.06,
+                "beyond_value_p": 1e-5 if index < 3 else 0.4,
+                "beyond_value_q": 0.004 if index < 3 else 0.8,
+                "outside_readouts": 0.997,
+                "score_outside_controls": 0.88,
+                "half_first": satisfied - 0.49,
+                "half_second": satisfied - 0.51,
+                "ply_agreement": 0.41,
+                "half_cosine": 0.2 if len(chosen) == 1 else None,
+                "half_rank_correlation": 0.3 if len(chosen) == 1 else None,
             }
         )
     return rows
@@ -335,6 +369,31 @@ def _heldout(rng: random.Random, concepts: list[dict[str, Any]]) -> list[dict[st
                     "null_low": mean - 0.045,
                     "null_high": mean + 0.045,
                     "rows": rng.randint(60, 300),
+                }
+            )
+    return rows
+
+
+def _evidence(rng: random.Random, concepts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    for concept in concepts:
+        for number, name in enumerate(TESTS):
+            effect = concept["effect"] * rng.uniform(0.3, 1.1)
+            beyond = name == "beyond all controls"
+            rows.append(
+                {
+                    "concept_id": concept["concept_id"],
+                    "test": name,
+                    "roots": 60 - 6 * number,
+                    "rows": 300,
+                    "satisfaction": None if beyond else 0.5 + effect,
+                    "null_mean": None if beyond else 0.5,
+                    "effect": effect,
+                    "effect_low": effect - 0.06,
+                    "effect_high": effect + 0.06,
+                    "p": 0.003 if effect > 0.06 else 0.3,
+                    "value_head": None if beyond else 0.67,
+                    "detectable": 0.7,
                 }
             )
     return rows
@@ -393,6 +452,7 @@ EXTRA_COLUMNS = pa.schema(
         ("student", pa.string()),
         ("student_agreement", pa.float64()),
         ("student_rule_met", pa.bool_()),
+        *[(field.name, pa.bool_() if field.name == "beyond_value" else pa.float64()) for field in fields(Evidence)],
     ]
 )
 SCHEMAS = {
@@ -405,6 +465,8 @@ SCHEMAS = {
     "teachability": schemas.TEACHABILITY,
     "novelty": schemas.NOVELTY,
     "controls": schemas.CONTROLS,
+    "evidence": schemas.EVIDENCE,
+    "leakage": schemas.LEAKAGE,
 }
 
 

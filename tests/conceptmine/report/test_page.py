@@ -205,7 +205,7 @@ def test_the_best_twelve_have_cards_with_boards_and_plots(html: str, page: Page)
     cards = re.findall(r'<article class="card".*?</article>', html, re.S)
     assert len(cards) == 12
     for card in cards:
-        assert card.count('class="chart"') == 4  # evidence, teaching, gain, novelty
+        assert card.count('class="chart"') == 5  # beside the controls, by ply, teaching, gain, novelty
         assert 6 + 1 <= card.count('class="board"') <= 6 + 3
         assert card.count('class="arrow best"') >= 7
         assert 'class="arrow subpar"' in card
