@@ -34,7 +34,8 @@ class MiningSettings:
     move subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together, and all
     at once; ``taught`` concepts with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool
     at most are prototypes; ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations``
-    shuffles; ``flips`` is the size of the sign-flip null.
+    shuffles; ``flips`` is the size of the sign-flip null; the taught concepts are amplified with strengths
+    ``steering_alphas`` and ``steering_beta`` (α and β of section 5.1.3).
     """
 
     agent: str
@@ -63,6 +64,8 @@ class MiningSettings:
     corpus_positions: int = 800
     permutations: int = 99
     flips: int = 19_999
+    steering_alphas: tuple[float, ...] = (0.1, 0.2, 0.4)
+    steering_beta: float = 0.5
 
     @property
     def games(self) -> int:

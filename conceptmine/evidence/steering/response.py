@@ -60,7 +60,7 @@ class DoseResponse:
     Attributes:
         alphas: float64 [k], the first one 0.
         change: for each α, mean change of the log-odds of best against subpar move, nats.
-        control_change: by kind, float64 [k]: the same, mean over the draws of that kind.
+        control_change: by kind of control, float64 [draws, k]: that mean for each draw.
         value_change: float64 [k], mean change of the value, for the player to move.
         chosen: float64 [k] in [0, 1], share of groups' choices in which the first choice is the best move.
         slope: of the log-odds over α, nats per unit of α: least squares through the origin, group by group.
@@ -125,7 +125,7 @@ def dose_response(
                 rank_p=(1 + reached) / (1 + len(names)),
             )
         )
-        control_change[kind] = drawn.mean(axis=(0, 2))
+        control_change[kind] = drawn.mean(axis=2)
     place = doses.place(concept)
     return DoseResponse(
         alphas=doses.alphas,

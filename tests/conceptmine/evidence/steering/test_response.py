@@ -153,7 +153,7 @@ def test_slopes_and_tests_are_what_they_are_called() -> None:
     assert compared.better == 2 and compared.sign_p == pytest.approx(11 / 16)
     assert compared.excess.mean == pytest.approx(0.5)
     assert compared.rank_p == pytest.approx(1 / 3)
-    assert response.control_change["random"] == pytest.approx([0, 0.0125, 0.025])
+    assert response.control_change["random"] == pytest.approx(np.array([[0, 0, 0], [0, 0.025, 0.05]]))
     same = dose_response(made_up(np.ones((2, 9))), "a0", {"random": ["a1"]}).comparisons[0]
     assert same.better == 0 and same.sign_p == 1 and same.rank_p == 1
 
