@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,35 +85,59 @@ def steer_concepts(context: RunContext) -> StageResult:
     positions = context.folder.read_table("positions", schemas.POSITIONS)
     lines = context.folder.read_table("lines", schemas.LINES)
     turned = {row["position_id"] for row in positions if is_turned(settings, row["position_id"])}
-    by_set: dict[tuple[str, int, str], dict[str, NDArray[np.float64]]] = {}
-    for row in candidates:
-        if row["concept_id"] in taught:
-            chosen = by_set.setdefault((row["layer"], row["horizon"], row["players"]), {})
-            chosen[row["concept_id"]] = oriented[row["concept_id"]]
-    tasks = []
-    for (layer, horizon, players), vectors in by_set.items():
-        choices = held_out_choices(positions, lines, horizon, players, seed=settings.seed, turned=turned)
-        if choices:
-            tasks.append(
-                SteeringTask(
-                    agent=context.input("agent"),
-                    device=settings.device,
-                    layer=layer,
-                    vectors=vectors,
-                    choices=choices,
-                    alphas=settings.steering_alphas,
-                    beta=settings.steering_beta,
-                    seed=settings.seed,
-                )
-            )
+    tasks = steering_tasks(
+        [row for row in candidates if row["concept_id"] in taught],
+        oriented,
+        lambda horizon, players: held_out_choices(
+            positions, lines, horizon, players, seed=settings.seed, turned=turned
+        ),
+        agent=context.input("agent"),
+        device=settings.device,
+        alphas=settings.steering_alphas,
+        beta=settings.steering_beta,
+        seed=settings.seed,
+    )
     context.say(f"steering along {sum(len(task.vectors) for task in tasks)} concepts and their controls")
     responses: dict[str, DoseResponse] = {}
     for found in context.workers.map(steer, tasks):
         responses |= found
     ordered = {row["concept_id"]: responses[row["concept_id"]] for row in candidates if row["concept_id"] in responses}
-    write_steering(context, ordered)
-    above = sum(row["steer_excess_low"] > 0 for row in _summaries(ordered))
+    summaries = _summaries(ordered)
+    context.folder.write_table("steering", curve_rows(ordered), schemas.STEERING)
+    context.folder.write_table("steering_controls", comparison_rows(ordered), schemas.STEERING_CONTROLS)
+    context.folder.write_table("scratch/steered", summaries, STEERED)
+    above = sum(row["steer_excess_low"] > 0 for row in summaries)
     return StageResult({"steered": len(ordered), "above_shuffled": above})
+
+
+def steering_tasks(
+    concepts: Iterable[Mapping[str, Any]],
+    oriented: Mapping[str, NDArray[np.float64]],
+    choices_of: Callable[[int, str], tuple[Choice, ...]],
+    **settings: Any,
+) -> list[SteeringTask]:
+    """One task for the concepts of a layer that are tested on the same choices, so that they share their controls.
+
+    Args:
+        concepts: rows with ``concept_id``, ``layer``, ``horizon`` and ``players``; those without choices are left out.
+        oriented: their vectors, by ``concept_id``; see `conceptmine.pipeline.judging.oriented_vectors`.
+        choices_of: horizon and players to choices.
+        settings: the other fields of `SteeringTask`.
+    """
+    asked: dict[tuple[int, str], tuple[Choice, ...]] = {}
+    found: dict[tuple[Any, ...], tuple[tuple[Choice, ...], dict[str, NDArray[np.float64]]]] = {}
+    for row in concepts:
+        rule = (row["horizon"], row["players"])
+        if rule not in asked:
+            asked[rule] = choices_of(*rule)
+        choices = asked[rule]
+        key = (row["layer"], *((choice.board.fen(), choice.best, choice.subpar) for choice in choices))
+        if choices:
+            found.setdefault(key, (choices, {}))[1][row["concept_id"]] = oriented[row["concept_id"]]
+    return [
+        SteeringTask(layer=str(key[0]), vectors=vectors, choices=choices, **settings)
+        for key, (choices, vectors) in found.items()
+    ]
 
 
 def held_out_choices(
@@ -196,13 +220,6 @@ def layer_widths(agent: Agent) -> dict[str, int]:
     return {layer: array.shape[1] for layer, array in taken.items()}
 
 
-def write_steering(context: RunContext, responses: Mapping[str, DoseResponse]) -> None:
-    """Write the curves, the comparisons and, for the ranking, each concept's summary."""
-    context.folder.write_table("steering", curve_rows(responses), schemas.STEERING)
-    context.folder.write_table("steering_controls", comparison_rows(responses), schemas.STEERING_CONTROLS)
-    context.folder.write_table("scratch/steered", _summaries(responses), STEERED)
-
-
 def curve_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
     """Rows of ``steering.parquet``: the concept's curve, and one for each kind of control."""
     rows: list[dict[str, Any]] = []
@@ -280,4 +297,14 @@ def _summaries(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
     return rows
 
 
-__all__ = ["STEERED", "SteeringTask", "held_out_choices", "layer_widths", "steer", "steer_concepts"]
+__all__ = [
+    "STEERED",
+    "SteeringTask",
+    "comparison_rows",
+    "curve_rows",
+    "held_out_choices",
+    "layer_widths",
+    "steer",
+    "steer_concepts",
+    "steering_tasks",
+]

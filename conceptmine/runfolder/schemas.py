@@ -14,6 +14,7 @@ import pyarrow as pa
 __all__ = [
     "CONCEPTS",
     "CONTROLS",
+    "CORRECTNESS",
     "GAMES",
     "HELDOUT_PLIES",
     "LINES",
@@ -192,3 +193,20 @@ STEERING_CONTROLS: Final = pa.schema(
     ]
 )
 """The concept's slope (nats per unit of strength) less that of a kind of control, on the same roots."""
+
+CORRECTNESS: Final = pa.schema(
+    [
+        _optional("concept_id", pa.string()),
+        _required("position_id", pa.string()),
+        _required("role", pa.string()),
+        _required("move", pa.string()),
+        _required("judge", pa.string()),
+        _required("judge_move", pa.string()),
+        _required("agrees", pa.bool_()),
+        _optional("loss", pa.float64()),
+        _required("unit", pa.string()),
+        _required("right", pa.bool_()),
+        _required("counts", pa.bool_()),
+    ]
+)
+"""A row for each judge of a move; role is "root", "prototype" or "control" (of no concept: concept_id is null)."""
