@@ -41,7 +41,7 @@ VALUE: Final = "value w − l"
 POINTS: Final = "expected points"
 RESULT: Final = "result classes"
 
-_PATIENCE: Final = 60.0  # seconds that an engine may take for one answer
+_PATIENCE: Final = 20.0  # seconds that an engine may take to start
 _HASH_MEGABYTES: Final = 64
 _FIFTY_MOVES: Final = 100
 
@@ -126,7 +126,7 @@ def judged_by_oracle(
         One verdict a position.
 
     Raises:
-        InputError: the engine cannot be started, ends, is silent for a minute or gives no score.
+        InputError: the engine cannot be started, ends, or gives no move or no score.
     """
     verdicts = []
     limit = chess.engine.Limit(nodes=nodes)
