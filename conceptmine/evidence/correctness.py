@@ -42,6 +42,7 @@ POINTS: Final = "expected points"
 RESULT: Final = "result classes"
 
 _PATIENCE: Final = 20.0  # seconds that an engine may take to start
+_LONGEST: Final = 120.0  # seconds of a search, for engines that do not count nodes
 _HASH_MEGABYTES: Final = 64
 _FIFTY_MOVES: Final = 100
 
@@ -129,7 +130,7 @@ def judged_by_oracle(
         InputError: the engine cannot be started, ends, or gives no move or no score.
     """
     verdicts = []
-    limit = chess.engine.Limit(nodes=nodes)
+    limit = chess.engine.Limit(nodes=nodes, time=_LONGEST)
     with closing(_started(program)) as engine:
         try:
             for number, (board, move) in enumerate(zip(boards, moves, strict=True)):
