@@ -114,6 +114,12 @@ class Concept:
     student_agreement: float | None
     student_rule_met: bool | None
     evidence: Evidence
+    move_correct: float | None
+    move_correct_low: float | None
+    move_correct_high: float | None
+    move_correct_control: float | None
+    correctness_positions: int | None
+    correctness_judges: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ class RunData:
     controls: tuple[Row, ...]
     tests: Mapping[str, tuple[Row, ...]]
     leakage: tuple[Row, ...]
+    steering: Mapping[str, tuple[Row, ...]]
+    steering_controls: Mapping[str, tuple[Row, ...]]
     games: Mapping[str, int]
     roots: int | None
     pool: int | None
@@ -159,6 +167,8 @@ def read_run(run_dir: Path, *, detailed: int) -> RunData:
         controls=tuple(_rows(run_dir, "controls")),
         tests=_grouped(_rows(run_dir, "evidence", "concept_id", best), "concept_id"),
         leakage=tuple(_rows(run_dir, "leakage")),
+        steering=_grouped(_rows(run_dir, "steering"), "concept_id"),
+        steering_controls=_grouped(_rows(run_dir, "steering_controls"), "concept_id"),
         games={corpus: games.count(corpus) for corpus in sorted(set(games))},
         roots=roles.count("root") if roles else None,
         pool=roles.count("pool") if roles else None,
@@ -258,6 +268,12 @@ def _concept(row: Row) -> Concept:
         student_agreement=number(row, "student_agreement"),
         student_rule_met=flag(row, "student_rule_met"),
         evidence=Evidence.of(row),
+        move_correct=number(row, "move_correct"),
+        move_correct_low=number(row, "move_correct_low"),
+        move_correct_high=number(row, "move_correct_high"),
+        move_correct_control=number(row, "move_correct_control"),
+        correctness_positions=whole(row, "correctness_positions"),
+        correctness_judges=text(row, "correctness_judges"),
     )
 
 

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from conceptmine.errors import InputError
-from conceptmine.report import figures, findings, proof, view
+from conceptmine.report import figures, findings, proof, steered, view
 from conceptmine.report.boards import sprite
 from conceptmine.report.data import RunData, read_run
 from conceptmine.report.wording import THIN, grouped, several
@@ -70,6 +70,7 @@ def render(run: RunData, *, has_puzzles: bool) -> str:
             shared=proof.shared(run.leakage),
             readouts=proof.readouts(run.controls),
             yardsticks=figures.yardsticks([row for row in run.controls if not proof.is_readout(row)], run.concepts),
+            steered=steered.concepts(run),
             p_values=figures.p_values(run.concepts),
             satisfactions=figures.satisfactions(run.concepts),
             objectives=figures.objectives(run.concepts),
