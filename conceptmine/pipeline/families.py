@@ -25,6 +25,7 @@ from conceptmine.mining import (
 from conceptmine.pipeline.pairs import PairTable, differences
 from conceptmine.pipeline.programmes import PLAYERS, Programme, Solved, solved
 from conceptmine.pipeline.settings import MiningSettings
+from conceptmine.positions import stable_rank
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ class SolvedFamily:
 def family_tasks(
     store: str, pairs: PairTable, settings: MiningSettings, one_root: Sequence[Solved]
 ) -> list[FamilyTask]:
-    """Two tasks for each layer and choice of players, at the shortest horizon.
+    """Two tasks for each layer and choice of players, at the shortest horizon, for at most ``family_most`` roots.
 
-    Longer lines are left to single roots: rows add up, and they have up to nine times as many.
+    Longer lines are left to single roots: rows add up, and they have up to nine times as many. So are roots beyond that
+    number: the time of a joint programme grows faster than its rows. Which they are depends on the seed alone.
     """
     horizon = min(settings.horizons)
     tasks: list[FamilyTask] = []
@@ -72,6 +74,12 @@ def family_tasks(
                 if (answer.programme.layer, answer.programme.players, answer.programme.horizon)
                 == (layer, players, horizon)
             ]
+            if len(answers) > settings.family_most:
+                order = sorted(
+                    range(len(answers)),
+                    key=lambda i: stable_rank(settings.seed, "family", pairs.positions[answers[i].programme.roots[0]]),
+                )
+                answers = [answers[i] for i in sorted(order[: settings.family_most])]
             found = next((answer.vector for answer in answers if answer.vector is not None), None)
             if found is None or len(answers) < max(2, settings.family_least):
                 continue

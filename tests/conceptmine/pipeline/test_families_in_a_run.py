@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conceptmine.pipeline import MiningSettings
+from conceptmine.pipeline.families import family_tasks
+from conceptmine.pipeline.pairs import PairTable
+from conceptmine.pipeline.programmes import Programme, Solved
 from conceptmine.runfolder import read_manifest, read_rows, schemas
 
 OF_FAMILIES = schemas.FAMILIES.names[schemas.FAMILIES.names.index("slack") :]
@@ -89,3 +94,18 @@ def test_what_was_solved_is_a_candidate_or_counted_as_a_duplicate(
     assert sum(row["duplicates"] for row in concepts) == counts["duplicates"]
     assert len(concepts) + counts["duplicates"] == counts["optimal"]
     assert counts["optimal"] + counts["infeasible"] + counts["failed"] == counts["programmes"]
+
+
+def test_families_are_looked_for_among_a_bounded_number_of_roots(tiny_settings: MiningSettings) -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    pairs = PairTable(tuple(f"p{i}" for i in range(9)), *[nothing] * 7)
+    solved = [Solved(Programme("block1", "one", 5, (i,), nothing), "optimal", np.full(3, i)) for i in range(1, 9)]
+    few = replace(tiny_settings, family_most=4)
+    tasks = family_tasks("", pairs, few, solved)
+    assert len(tasks) == 2 and tasks[0].roots == tasks[1].roots
+    assert len(tasks[0].roots) == 4 and list(tasks[0].roots) == sorted(tasks[0].roots)
+    np.testing.assert_array_equal(tasks[0].vectors[:, 0], tasks[0].roots)
+    chosen = {family_tasks("", pairs, replace(few, seed=seed), solved)[0].roots for seed in range(5)}
+    assert len(chosen) > 1
+    assert family_tasks("", pairs, tiny_settings, solved)[0].roots == tuple(range(1, 9))
+    assert family_tasks("", pairs, replace(tiny_settings, family_least=9), solved) == []
