@@ -10,14 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
-from conceptmine.mining import SolverError
-from conceptmine.mining.clustering import agreement_matrix, all_roots, cluster_roots
-from conceptmine.mining.families import Family, mine_families, solve_family
-from conceptmine.mining.roots import RootRows
-from conceptmine.mining.stability import Stability, bootstrap_stability
+from conceptmine.mining import (
+    Family,
+    RootRows,
+    SolverError,
+    Stability,
+    agreement_matrix,
+    all_roots,
+    bootstrap_stability,
+    cluster_roots,
+    mine_families,
+    solve_family,
+)
 from conceptmine.pipeline.pairs import PairTable, differences
 from conceptmine.pipeline.programmes import PLAYERS, Programme, Solved, solved
 from conceptmine.pipeline.settings import MiningSettings
+from conceptmine.positions import stable_rank
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,10 @@ class SolvedFamily:
 def family_tasks(
     store: str, pairs: PairTable, settings: MiningSettings, one_root: Sequence[Solved]
 ) -> list[FamilyTask]:
-    """Two tasks for each layer and choice of players, at the shortest horizon.
+    """Two tasks for each layer and choice of players, at the shortest horizon, for at most ``family_most`` roots.
 
-    Longer lines are left to single roots: rows add up, and they have up to nine times as many.
+    Longer lines are left to single roots: rows add up, and they have up to nine times as many. So are roots beyond that
+    number: the time of a joint programme grows faster than its rows. Which they are depends on the seed alone.
     """
     horizon = min(settings.horizons)
     tasks: list[FamilyTask] = []
@@ -65,6 +74,12 @@ def family_tasks(
                 if (answer.programme.layer, answer.programme.players, answer.programme.horizon)
                 == (layer, players, horizon)
             ]
+            if len(answers) > settings.family_most:
+                order = sorted(
+                    range(len(answers)),
+                    key=lambda i: stable_rank(settings.seed, "family", pairs.positions[answers[i].programme.roots[0]]),
+                )
+                answers = [answers[i] for i in sorted(order[: settings.family_most])]
             found = next((answer.vector for answer in answers if answer.vector is not None), None)
             if found is None or len(answers) < max(2, settings.family_least):
                 continue

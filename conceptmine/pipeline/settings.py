@@ -36,10 +36,10 @@ class MiningSettings:
     ``opening_plies`` of a human game open each game of the agent, which then draws its moves from the agent's policy at
     ``machine_temperature``; lines have ``horizons`` plies (T, section 8.4.1); ``value_gap`` and ``visit_gap`` make a
     move subpar; ``pool`` positions are searched for prototypes; families of at least ``family_least`` roots are mined
-    too: the price of their slack is chosen among ``family_prices`` (multiples of the critical price) by
-    ``family_folds``-fold cross-validation, their roots are reassigned in at most ``family_rounds`` rounds,
-    ``family_flips`` is the size of the null of their cohesion, and ``family_resamples`` bootstrap samples give their
-    stability; vectors of a layer that reach ``duplicate_cosine`` and order a share of ``duplicate_orders`` of the
+    too, among at most ``family_most``: the price of their slack is chosen among ``family_prices`` (multiples of the
+    critical price) by ``family_folds``-fold cross-validation, their roots are reassigned in at most ``family_rounds``
+    rounds, ``family_flips`` is the size of the null of their cohesion, and ``family_resamples`` bootstrap samples give
+    their stability; vectors of a layer that reach ``duplicate_cosine`` and order a share of ``duplicate_orders`` of the
     rows alike are one concept; ``taught`` concepts with the best evidence are taught, each with ``seeds``;
     ``prototype_share`` of the pool at most are prototypes; ``corpus_positions`` of each side make the bases of novelty,
     compared with ``permutations`` shuffles; ``flips`` is the size of the sign-flip null; the taught concepts are
@@ -68,6 +68,7 @@ class MiningSettings:
     visit_gap: float = 0.10
     pool: int = 600
     family_least: int = 8
+    family_most: int = 200
     family_prices: tuple[float, ...] = PRICE_RATIOS
     family_folds: int = 5
     family_rounds: int = 3
