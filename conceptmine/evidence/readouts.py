@@ -12,6 +12,7 @@ from conceptmine.errors import InputError
 from conceptmine.mining.matrices import float64_matrix
 
 _PENALTIES = np.logspace(-4, 2, 13)
+_FEWEST_ROWS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,33 +35,51 @@ def fit_readouts(activations: ArrayLike, targets: Mapping[str, ArrayLike]) -> di
     Raises InputError on NaN or misshapen activations, or a target of another length.
     """
     z = float64_matrix(activations, "activations")
-    found = {}
+    found: dict[str, Readout] = {}
+    # Most targets are known at the same rows, and one decomposition serves them all.
+    decomposed: dict[bytes, _Decomposed] = {}
     for name, values in targets.items():
         y = np.asarray(values, dtype=np.float64)
         if y.shape != (len(z),):
             raise InputError(f"the target {name} must have one value per activation, shape ({len(z)},), not {y.shape}")
-        found[name] = _fit(z, y)
+        kept = np.isfinite(y)
+        if kept.sum() < _FEWEST_ROWS or np.ptp(y[kept]) == 0:
+            found[name] = Readout(np.zeros(z.shape[1]), 0.0)
+            continue
+        key = kept.tobytes()
+        if key not in decomposed:
+            decomposed[key] = _Decomposed.of(z[kept])
+        found[name] = decomposed[key].fit(y[kept])
     return found
 
 
-def _fit(z: NDArray[np.float64], y: NDArray[np.float64]) -> Readout:
-    kept = np.isfinite(y)
-    z, y = (z, y) if kept.all() else (z[kept], y[kept])
-    if len(y) < 3 or np.ptp(y) == 0:
-        return Readout(np.zeros(z.shape[1]), 0.0)
-    z, y = z - z.mean(axis=0), y - y.mean()
-    values, vectors = np.linalg.eigh(z @ z.T)
-    values = np.maximum(values, 0.0)
-    rotated = vectors.T @ y
-    best = (np.inf, np.zeros(len(y)))
-    for penalty in _PENALTIES * max(values.mean(), np.finfo(float).tiny):
-        shrunk = values / (values + penalty)
-        # The mean is fitted as well, which costs each row 1/n of itself.
-        own = np.minimum((vectors**2) @ shrunk + 1 / len(y), 1 - 1e-6)
-        missed = float((((y - vectors @ (shrunk * rotated)) / (1 - own)) ** 2).sum())
-        if missed < best[0]:
-            best = (missed, vectors @ (rotated / (values + penalty)))
-    return Readout(z.T @ best[1], 1 - best[0] / float(y @ y))
+@dataclass(frozen=True, eq=False)
+class _Decomposed:
+    """Centred activations z [n, d] with the eigenvalues [n] and eigenvectors [n, n] of z zᵀ."""
+
+    z: NDArray[np.float64]
+    values: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, z: NDArray[np.float64]) -> _Decomposed:
+        centred = z - z.mean(axis=0)
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        return cls(centred, np.maximum(values, 0.0), vectors)
+
+    def fit(self, y: NDArray[np.float64]) -> Readout:
+        target = y - y.mean()
+        rotated = self.vectors.T @ target
+        squares = self.vectors**2
+        best = (np.inf, np.zeros(len(y)))
+        for penalty in _PENALTIES * max(float(self.values.mean()), np.finfo(float).tiny):
+            shrunk = self.values / (self.values + penalty)
+            # The mean is fitted as well, which costs each row 1/n of itself.
+            own = np.minimum(squares @ shrunk + 1 / len(y), 1 - 1e-6)
+            missed = float((((target - self.vectors @ (shrunk * rotated)) / (1 - own)) ** 2).sum())
+            if missed < best[0]:
+                best = (missed, self.vectors @ (rotated / (self.values + penalty)))
+        return Readout(self.z.T @ best[1], 1 - best[0] / float(target @ target))
 
 
 def share_outside(vectors: ArrayLike, directions: ArrayLike) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from conceptmine.evidence import detectable_satisfaction
+from conceptmine.report import proof
 from conceptmine.report.data import Concept, Manifest, RunData
 from conceptmine.report.wording import grouped, listed, percent, several
 
@@ -284,6 +285,7 @@ def account(concept: Concept) -> list[str]:
         sentences.append(f"In unseen games it orders {share} of line pairs correctly{roots}{against}.")
         if concept.value_baseline is not None:
             sentences.append(_against_value(concept.heldout_satisfaction, concept.value_baseline))
+    sentences += proof.account(concept)
     if concept.teach_gain is not None:
         points = f"{100 * abs(concept.teach_gain):.1f}"
         direction = "more" if concept.teach_gain >= 0 else "less"

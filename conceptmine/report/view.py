@@ -323,7 +323,7 @@ def _card(run: RunData, concept: Concept, index: int) -> Card:
         kind=_describe_kind(concept),
         facts=_facts_of(concept),
         verdicts=_verdicts(concept),
-        account=[*findings.account(concept), *proof.account(concept)],
+        account=findings.account(concept),
         trials=proof.trials(run.tests.get(concept.concept_id, ())),
         ladder=proof.ladder(concept),
         roots=roots,
