@@ -5,7 +5,8 @@
 
 The concepts are those of the run that were taught, best evidence first. They are steered at the test roots of the run,
 along the vector that scores best lines above subpar ones, beside controls of equal norm: random directions, their own
-entries on other features, their vector at another layer, the other concepts of the layer, and no direction at all.
+entries on other features, their vector at another layer, the other concepts of the layer, and no direction at all. A
+yardstick says what could have been found: the mean gradient of the log-odds at the roots that were mined.
 
 ``--search`` repeats it inside a search of so many visits, every leaf steered, with the last of the strengths and few
 draws. ``--suite`` counts the points of a test suite at each strength, for the concept and for shuffled entries.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from conceptmine.evidence.steering import (
     Arm,
     DoseResponse,
     SuitePosition,
+    ascent_direction,
     read_suite,
     shuffled_arms,
     steered,
@@ -38,7 +40,15 @@ from conceptmine.evidence.steering import (
     suite_score,
 )
 from conceptmine.pipeline.judging import oriented_vectors
-from conceptmine.pipeline.steering import comparison_rows, curve_rows, held_out_choices, steer, steering_tasks
+from conceptmine.pipeline.steering import (
+    SteeringTask,
+    comparison_rows,
+    curve_rows,
+    root_choices,
+    steer,
+    steering_tasks,
+)
+from conceptmine.pipeline.workers import agent_at
 from conceptmine.runfolder import read_arrays, read_manifest, read_rows
 from engines.networks import Agent, load_agent
 
@@ -98,7 +108,7 @@ def responses(
     tasks = steering_tasks(
         run.concepts,
         run.vectors,
-        lambda horizon, players: held_out_choices(
+        lambda horizon, players: root_choices(
             run.positions, run.lines, horizon, players, seed=run.seed, turned=set(), **most
         ),
         agent=run.agent,
@@ -110,10 +120,22 @@ def responses(
         random_draws=draws,
         shuffled_draws=draws,
     )
+    if simulations is None:
+        tasks += [replace(task, vectors=_ascent(run, task)) for task in tasks]
     found: dict[str, DoseResponse] = {}
     for task in tasks:
         found |= steer(task)
-    return {row["concept_id"]: found[row["concept_id"]] for row in run.concepts if row["concept_id"] in found}
+    return found
+
+
+def _ascent(run: Run, task: SteeringTask) -> dict[str, NDArray[np.float64]]:
+    """The yardstick of a task: what was made from the mined roots to raise their best moves, tried on its choices."""
+    mined = root_choices(
+        run.positions, run.lines, min(row["horizon"] for row in run.concepts), "two", seed=run.seed, turned=set(),
+        split="mine",
+    )  # fmt: skip
+    name = f"ascent at {task.layer} ({len(task.choices)} choices)"
+    return {name: ascent_direction(agent_at(run.agent, "cpu"), mined, task.layer)}
 
 
 def suite_rows(

@@ -88,9 +88,7 @@ def steer_concepts(context: RunContext) -> StageResult:
     tasks = steering_tasks(
         [row for row in candidates if row["concept_id"] in taught],
         oriented,
-        lambda horizon, players: held_out_choices(
-            positions, lines, horizon, players, seed=settings.seed, turned=turned
-        ),
+        lambda horizon, players: root_choices(positions, lines, horizon, players, seed=settings.seed, turned=turned),
         agent=context.input("agent"),
         device=settings.device,
         alphas=settings.steering_alphas,
@@ -140,7 +138,7 @@ def steering_tasks(
     ]
 
 
-def held_out_choices(
+def root_choices(
     positions: Sequence[Mapping[str, Any]],
     lines: Iterable[Mapping[str, Any]],
     horizon: int,
@@ -149,6 +147,7 @@ def held_out_choices(
     seed: int,
     turned: set[str],
     most_roots: int = MOST_ROOTS,
+    split: str = "test",
 ) -> tuple[Choice, ...]:
     """The choices at the branches of the test roots' best lines, as `evidence.steering` wants them.
 
@@ -160,11 +159,12 @@ def held_out_choices(
         seed: of the choice of roots where there are more than ``most_roots``.
         turned: positions whose best and subpar moves are exchanged.
         most_roots: roots at most.
+        split: "mine" gives those of the roots that were mined, for a direction to compare with.
 
     Returns:
         In the order of the lines; the group of each is the game of its root.
     """
-    roots = [row for row in positions if row["role"] == "root" and row["split"] == "test"]
+    roots = [row for row in positions if row["role"] == "root" and row["split"] == split]
     kept = sorted(roots, key=lambda row: stable_rank(seed, "steering", row["position_id"]))[:most_roots]
     by_id = {row["position_id"]: row for row in kept}
     choices = []
@@ -302,8 +302,8 @@ __all__ = [
     "SteeringTask",
     "comparison_rows",
     "curve_rows",
-    "held_out_choices",
     "layer_widths",
+    "root_choices",
     "steer",
     "steer_concepts",
     "steering_tasks",

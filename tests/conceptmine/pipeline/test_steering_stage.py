@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conceptmine.pipeline import steering
-from conceptmine.pipeline.steering import held_out_choices, steer, steering_tasks
+from conceptmine.pipeline.steering import root_choices, steer, steering_tasks
 from engines.networks import load_agent
 
 
@@ -52,23 +52,23 @@ def told(choices: Any) -> list[tuple[str, int, str, str]]:
 
 
 def test_choices_are_the_branches_of_test_roots_where_the_concepts_player_chooses() -> None:
-    both = held_out_choices(POSITIONS, LINES, 5, "two", seed=0, turned=set())
+    both = root_choices(POSITIONS, LINES, 5, "two", seed=0, turned=set())
     assert told(both) == [
         ("game of a", 0, "e2e4", "d2d4"),
         ("game of a", 1, "e7e5", "c7c5"),
         ("game of a", 2, "g1f3", "f2f4"),
         ("game of b", 2, "c2c4", "g1f3"),
     ]
-    one = held_out_choices(POSITIONS, LINES, 5, "one", seed=0, turned={"b"})
+    one = root_choices(POSITIONS, LINES, 5, "one", seed=0, turned={"b"})
     assert told(one) == [
         ("game of a", 0, "e2e4", "d2d4"),
         ("game of a", 2, "g1f3", "f2f4"),
         ("game of b", 2, "g1f3", "c2c4"),
     ]
     assert all(choice.best in choice.board.legal_moves for choice in both)
-    few = {c.group for c in held_out_choices(POSITIONS, LINES, 5, "two", seed=0, turned=set(), most_roots=1)}
+    few = {c.group for c in root_choices(POSITIONS, LINES, 5, "two", seed=0, turned=set(), most_roots=1)}
     assert len(few) == 1
-    assert held_out_choices(POSITIONS, LINES, 7, "two", seed=0, turned=set()) == ()
+    assert root_choices(POSITIONS, LINES, 7, "two", seed=0, turned=set()) == ()
 
 
 def test_concepts_of_one_layer_and_the_same_choices_share_a_task() -> None:
@@ -83,7 +83,7 @@ def test_concepts_of_one_layer_and_the_same_choices_share_a_task() -> None:
     tasks = steering_tasks(
         concepts,
         vectors,
-        lambda horizon, players: held_out_choices(POSITIONS, LINES, horizon, players, seed=0, turned=set()),
+        lambda horizon, players: root_choices(POSITIONS, LINES, horizon, players, seed=0, turned=set()),
         agent="ladder-final", device="cpu", alphas=(0.1,), beta=0.1, seed=0,
     )  # fmt: skip
     assert [(task.layer, list(task.vectors), len(task.choices)) for task in tasks] == [
@@ -101,7 +101,7 @@ def test_a_concept_is_measured_against_every_kind_of_control() -> None:
     (task,) = steering_tasks(
         [{"concept_id": name, "layer": "block4", "horizon": 5, "players": "two"} for name in ("c1", "c2")],
         {"c1": sparse, "c2": dense},
-        lambda horizon, players: held_out_choices(POSITIONS, LINES, horizon, players, seed=0, turned=set()),
+        lambda horizon, players: root_choices(POSITIONS, LINES, horizon, players, seed=0, turned=set()),
         agent=path, device="cpu", alphas=(0.1, 0.2), beta=0.1, seed=0, random_draws=3, shuffled_draws=2,
     )  # fmt: skip
     found = steer(task)
