@@ -3,9 +3,11 @@
     python -m experiments.steer_concepts RUN_DIR [--out DIR] [--concepts 12] [--betas 0.01,0.1] [--alphas 0.1,0.2,0.4]
         [--draws 99] [--search SIMULATIONS] [--suite FILE.epd] [--match GAMES]
 
-The concepts are those of the run that were taught, best evidence first. They are steered at the test roots of the run,
-along the vector that scores best lines above subpar ones, beside controls of equal norm: random directions, their own
-entries on other features, their vector at another layer, the other concepts of the layer, and no direction at all.
+The concepts are those of the run that were taught, best evidence first. They are steered at the test roots of the run
+and in the positions where their score is highest, along the vector that scores best lines above subpar ones. Beside
+them stand controls of equal norm: random directions, their own entries on other features, their vector at another
+layer, the other concepts of the layer, and no direction at all. A yardstick says what could have been found: the mean
+gradient of the log-odds at the roots that were mined.
 
 ``--search`` repeats it inside a search of so many visits, every leaf steered, with the last of the strengths and few
 draws. ``--suite`` counts the points of a test suite at each strength, for the concept and for shuffled entries.
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,24 @@ from conceptmine.evidence.steering import (
     Arm,
     DoseResponse,
     SuitePosition,
+    ascent_direction,
     read_suite,
     shuffled_arms,
     steered,
     strength_lost,
     suite_score,
 )
+from conceptmine.pipeline.choices import ChoiceTable
 from conceptmine.pipeline.judging import oriented_vectors
-from conceptmine.pipeline.steering import comparison_rows, curve_rows, held_out_choices, steer, steering_tasks
+from conceptmine.pipeline.steering import (
+    SteeringTask,
+    comparison_rows,
+    curve_rows,
+    presence_vectors,
+    steer,
+    steering_tasks,
+)
+from conceptmine.pipeline.workers import agent_at
 from conceptmine.runfolder import read_arrays, read_manifest, read_rows
 from engines.networks import Agent, load_agent
 
@@ -60,8 +72,7 @@ class Run:
     seed: int
     concepts: list[dict[str, Any]]
     vectors: Mapping[str, NDArray[np.float64]]
-    positions: list[dict[str, Any]]
-    lines: list[dict[str, Any]]
+    table: ChoiceTable
 
 
 def read_run(folder: Path, most: int) -> Run:
@@ -85,35 +96,50 @@ def read_run(folder: Path, most: int) -> Run:
         seed=manifest.seed,
         concepts=chosen,
         vectors={row["concept_id"]: oriented[row["concept_id"]] for row in chosen},
-        positions=read_rows(folder / "positions.parquet"),
-        lines=read_rows(folder / "lines.parquet"),
+        table=ChoiceTable.of(read_rows(folder / "positions.parquet"), read_rows(folder / "lines.parquet")),
     )
 
 
 def responses(
     run: Run, alphas: Sequence[float], beta: float, *, draws: int, simulations: int | None = None
-) -> dict[str, DoseResponse]:
-    """Dose and response of every concept; inside search at most `SEARCH_ROOTS` roots are looked at."""
-    most = {} if simulations is None else {"most_roots": SEARCH_ROOTS}
-    tasks = steering_tasks(
-        run.concepts,
-        run.vectors,
-        lambda horizon, players: held_out_choices(
-            run.positions, run.lines, horizon, players, seed=run.seed, turned=set(), **most
-        ),
-        agent=run.agent,
-        device="cpu",
-        alphas=tuple(alphas),
-        beta=beta,
-        seed=run.seed,
-        simulations=simulations,
-        random_draws=draws,
-        shuffled_draws=draws,
-    )
-    found: dict[str, DoseResponse] = {}
-    for task in tasks:
-        found |= steer(task)
-    return {row["concept_id"]: found[row["concept_id"]] for row in run.concepts if row["concept_id"] in found}
+) -> dict[str, dict[str, DoseResponse]]:
+    """Dose and response of every concept, at the roots ("roots") and where it applies ("applies").
+
+    Inside search at most `SEARCH_ROOTS` positions of each kind are looked at.
+    """
+    most = {} if simulations is None else {"most": SEARCH_ROOTS}
+    agent = agent_at(run.agent, "cpu")
+    places = {
+        "roots": dict.fromkeys(run.vectors, run.table.roots("test", seed=run.seed, **most)),
+        "applies": run.table.where_they_apply(agent, run.concepts, presence_vectors(run.vectors, run.concepts), **most),
+    }
+    found: dict[str, dict[str, DoseResponse]] = {}
+    for where, chosen in places.items():
+        tasks = steering_tasks(
+            run.concepts,
+            run.vectors,
+            {row["concept_id"]: run.table.choices(chosen[row["concept_id"]], row) for row in run.concepts},
+            agent=run.agent,
+            device="cpu",
+            alphas=tuple(alphas),
+            beta=beta,
+            seed=run.seed,
+            simulations=simulations,
+            random_draws=draws,
+            shuffled_draws=draws,
+        )
+        if simulations is None and where == "roots":
+            tasks += [replace(task, vectors=_ascent(run, task), others={}) for task in tasks]
+        found[where] = {name: response for task in tasks for name, response in steer(task).items()}
+    return found
+
+
+def _ascent(run: Run, task: SteeringTask) -> dict[str, NDArray[np.float64]]:
+    """The yardstick of a task: what was made from the mined roots to raise their best moves, tried on its choices."""
+    shortest = {"horizon": min(row["horizon"] for row in run.concepts), "players": "two"}
+    mined = run.table.choices(run.table.roots("mine", seed=run.seed), shortest)
+    name = f"ascent at {task.layer} ({len(task.choices)} choices)"
+    return {name: ascent_direction(agent_at(run.agent, "cpu"), mined, task.layer)}
 
 
 def suite_rows(
@@ -173,11 +199,11 @@ def tables(results: Mapping[str, Any]) -> str:
     for part in results["doses"]:
         where = "network alone" if part["simulations"] is None else f"inside {part['simulations']} visits"
         lines += [f"## β = {part['beta']:g}, {where}", ""]
-        lines += ["| concept | control | draws | excess slope (95 %) | better at | sign test p | rank p |"]
-        lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
+        lines += ["| concept | where | control | draws | excess slope (95 %) | better at | sign test p | rank p |"]
+        lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
         lines += [
-            f"| {row['concept_id']} | {row['arm']} | {row['draws']} | {row['excess']:+.3f}"
-            f" ({row['excess_low']:+.3f} to {row['excess_high']:+.3f}) | {row['better']} of {row['roots']}"
+            f"| {row['concept_id']} | {row['where']} | {row['arm']} | {row['draws']} | {row['excess']:+.3f}"
+            f" ({row['excess_low']:+.3f} to {row['excess_high']:+.3f}) | {row['better']} of {row['games']}"
             f" | {row['sign_p']:.3f} | {row['rank_p']:.3f} |"
             for row in part["controls"]
         ]
@@ -214,15 +240,15 @@ def draw(doses: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     parts = [part for part in doses if part["simulations"] is None]
-    names = list(dict.fromkeys(row["concept_id"] for part in parts for row in part["curves"]))
+    names = list(dict.fromkeys((row["concept_id"], row["where"]) for part in parts for row in part["curves"]))
     figure, axes = pyplot.subplots(
         len(names), len(parts), figsize=(4 * len(parts), 2.2 * len(names)), squeeze=False, sharex=True
     )
     for column, part in enumerate(parts):
-        for row, name in enumerate(names):
+        for row, (name, where) in enumerate(names):
             axis = axes[row, column]
             curves = {
-                arm: [point for point in part["curves"] if (point["concept_id"], point["arm"]) == (name, arm)]
+                arm: [p for p in part["curves"] if (p["concept_id"], p["where"], p["arm"]) == (name, where, arm)]
                 for arm in ("concept", "shuffled", "random", "shrink")
             }
             if band := curves["shuffled"]:
@@ -231,7 +257,7 @@ def draw(doses: Sequence[Mapping[str, Any]], path: Path) -> None:
                 )
             for arm, style in (("random", "k:"), ("shrink", "k--"), ("concept", "g-o")):
                 axis.plot([p["alpha"] for p in curves[arm]], [p["log_odds"] for p in curves[arm]], style, ms=3, lw=1)
-            axis.set_title(f"{name}, β = {part['beta']:g}", fontsize=8)
+            axis.set_title(f"{name}, {where}, β = {part['beta']:g}", fontsize=8)
     figure.supxlabel("α")
     figure.supylabel("change of the log-odds (nats); grey: shuffled, dotted: random, broken: shrink only")
     figure.tight_layout()
@@ -268,7 +294,8 @@ def main() -> None:
     doses = []
     for beta, alphas, draws, simulations in plans:
         found = responses(run, alphas, beta, draws=draws, simulations=simulations)
-        curves, controls = curve_rows(found), comparison_rows(found)
+        curves = [row for where, measured in found.items() for row in curve_rows(measured, where)]
+        controls = [row for where, measured in found.items() for row in comparison_rows(measured, where)]
         doses.append({"beta": beta, "simulations": simulations, "curves": curves, "controls": controls})
     beta = given.betas[-1]
     suite = suite_rows(agent, run, suite_positions, given.alphas, beta) if suite_positions else []

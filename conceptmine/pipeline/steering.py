@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,43 +25,42 @@ from conceptmine.evidence.steering import (
     transplanted_arm,
 )
 from conceptmine.pipeline.candidates import CANDIDATES
+from conceptmine.pipeline.choices import ChoiceTable
 from conceptmine.pipeline.context import RunContext, StageResult
 from conceptmine.pipeline.judging import oriented_vectors
 from conceptmine.pipeline.pairs import is_turned
 from conceptmine.pipeline.teaching import TAUGHT
 from conceptmine.pipeline.workers import agent_at
-from conceptmine.positions import board_of, stable_rank
 from conceptmine.runfolder import schemas
 from engines.networks import Agent
 
 STEERED: Final = pa.schema(
     [
         ("concept_id", pa.string()),
-        ("steer_slope", pa.float64()),
-        ("steer_slope_low", pa.float64()),
-        ("steer_slope_high", pa.float64()),
-        ("steer_excess", pa.float64()),
-        ("steer_excess_low", pa.float64()),
-        ("steer_excess_high", pa.float64()),
-        ("steer_p", pa.float64()),
-        ("steer_roots", pa.int32()),
+        *[
+            (f"{prefix}_{name}", pa.float64())
+            for prefix in ("steer", "steer_applies")
+            for name in ("slope", "excess", "excess_low", "excess_high", "p")
+        ],
     ]
 )
 
 RANDOM_DRAWS: Final = 39
 SHUFFLED_DRAWS: Final = 19
-MOST_ROOTS: Final = 128
-"""Test roots steered at most: with more, a long run would spend minutes here and its intervals be little narrower."""
 
 
 @dataclass(frozen=True)
 class SteeringTask:
-    """Concepts of one layer whose choices are the same; ``vectors`` score best lines above subpar ones."""
+    """Concepts of one layer whose choices are the same; ``vectors`` score best lines above subpar ones.
+
+    ``others``: further concepts of the layer, which are controls and not looked at themselves.
+    """
 
     agent: str
     device: str
     layer: str
     vectors: Mapping[str, NDArray[np.float64]]
+    others: Mapping[str, NDArray[np.float64]]
     choices: tuple[Choice, ...]
     alphas: tuple[float, ...]
     beta: float
@@ -72,120 +71,121 @@ class SteeringTask:
 
 
 def steer_concepts(context: RunContext) -> StageResult:
-    """Dose–response of every taught concept at the test roots, in the network alone.
+    """Dose–response of every taught concept in the network alone, at the test roots and where the concept applies.
 
-    At each branch of a root's best line the agent chose one move and might have gone wrong with another; steering along
-    the vector that scores best lines above subpar ones should raise the log-odds of the first against the second. For a
-    concept of one player only the branches count where the root's player chooses.
+    At each branch of a best line the agent chose one move and might have gone wrong with another; steering along the
+    vector that scores best lines above subpar ones should raise the log-odds of the first against the second. For a
+    concept of one player only the branches count where that player chooses. Where a concept applies is decided by its
+    score in the position, before any move; its controls are then tried in the same positions.
     """
     settings = context.settings
     taught = {row["concept_id"] for row in context.folder.read_table("scratch/taught", TAUGHT)}
     candidates = context.folder.read_table("scratch/concepts", CANDIDATES)
     oriented = oriented_vectors(context.folder.read_arrays("vectors"), candidates)
+    concepts = [row for row in candidates if row["concept_id"] in taught]
     positions = context.folder.read_table("positions", schemas.POSITIONS)
-    lines = context.folder.read_table("lines", schemas.LINES)
-    turned = {row["position_id"] for row in positions if is_turned(settings, row["position_id"])}
-    tasks = steering_tasks(
-        [row for row in candidates if row["concept_id"] in taught],
-        oriented,
-        lambda horizon, players: held_out_choices(
-            positions, lines, horizon, players, seed=settings.seed, turned=turned
-        ),
-        agent=context.input("agent"),
-        device=settings.device,
-        alphas=settings.steering_alphas,
-        beta=settings.steering_beta,
-        seed=settings.seed,
+    table = ChoiceTable.of(
+        positions,
+        context.folder.read_table("lines", schemas.LINES),
+        (row["position_id"] for row in positions if is_turned(settings, row["position_id"])),
     )
-    context.say(f"steering along {sum(len(task.vectors) for task in tasks)} concepts and their controls")
-    responses: dict[str, DoseResponse] = {}
-    for found in context.workers.map(steer, tasks):
-        responses |= found
-    ordered = {row["concept_id"]: responses[row["concept_id"]] for row in candidates if row["concept_id"] in responses}
-    summaries = _summaries(ordered)
-    context.folder.write_table("steering", curve_rows(ordered), schemas.STEERING)
-    context.folder.write_table("steering_controls", comparison_rows(ordered), schemas.STEERING_CONTROLS)
+    places = {
+        "roots": dict.fromkeys(taught, table.roots("test", seed=settings.seed)),
+        "applies": table.where_they_apply(context.agent, concepts, presence_vectors(oriented, concepts)),
+    }
+    tasks = [
+        (where, task)
+        for where, chosen in places.items()
+        for task in steering_tasks(
+            concepts,
+            oriented,
+            {row["concept_id"]: table.choices(chosen[row["concept_id"]], row) for row in concepts},
+            agent=context.input("agent"),
+            device=settings.device,
+            alphas=settings.steering_alphas,
+            beta=settings.steering_beta,
+            seed=settings.seed,
+        )
+    ]
+    context.say(f"steering along {len(concepts)} concepts and their controls")
+    measured: dict[str, dict[str, DoseResponse]] = {where: {} for where in places}
+    for (where, _), found in zip(tasks, context.workers.map(steer, [task for _, task in tasks]), strict=True):
+        measured[where] |= found
+    ordered = {
+        where: {row["concept_id"]: found[row["concept_id"]] for row in concepts if row["concept_id"] in found}
+        for where, found in measured.items()
+    }
+    curves = [row for where, found in ordered.items() for row in curve_rows(found, where)]
+    compared = [row for where, found in ordered.items() for row in comparison_rows(found, where)]
+    context.folder.write_table("steering", curves, schemas.STEERING)
+    context.folder.write_table("steering_controls", compared, schemas.STEERING_CONTROLS)
+    summaries = [_summary(row["concept_id"], ordered) for row in concepts]
     context.folder.write_table("scratch/steered", summaries, STEERED)
-    above = sum(row["steer_excess_low"] > 0 for row in summaries)
-    return StageResult({"steered": len(ordered), "above_shuffled": above})
+    counts = {"steered": len(ordered["roots"])}
+    for where in places:
+        counts[f"above_shuffled_{where}"] = sum(
+            row["where"] == where and row["arm"] == "shuffled" and row["excess_low"] > 0 for row in compared
+        )
+    return StageResult(counts)
+
+
+def presence_vectors(
+    oriented: Mapping[str, NDArray[np.float64]], concepts: Iterable[Mapping[str, Any]]
+) -> dict[str, NDArray[np.float64]]:
+    """By concept, the vector that is high where the concept is present: a prophylactic one is turned."""
+    return {
+        row["concept_id"]: -oriented[row["concept_id"]]
+        if row["kind"] == "prophylactic"
+        else oriented[row["concept_id"]]
+        for row in concepts
+    }
 
 
 def steering_tasks(
-    concepts: Iterable[Mapping[str, Any]],
+    concepts: Sequence[Mapping[str, Any]],
     oriented: Mapping[str, NDArray[np.float64]],
-    choices_of: Callable[[int, str], tuple[Choice, ...]],
+    choices: Mapping[str, tuple[Choice, ...]],
     **settings: Any,
 ) -> list[SteeringTask]:
     """One task for the concepts of a layer that are tested on the same choices, so that they share their controls.
 
     Args:
-        concepts: rows with ``concept_id``, ``layer``, ``horizon`` and ``players``; those without choices are left out.
+        concepts: rows with ``concept_id`` and ``layer``; those without choices are left out.
         oriented: their vectors, by ``concept_id``; see `conceptmine.pipeline.judging.oriented_vectors`.
-        choices_of: horizon and players to choices.
+        choices: by ``concept_id``.
         settings: the other fields of `SteeringTask`.
     """
-    asked: dict[tuple[int, str], tuple[Choice, ...]] = {}
-    found: dict[tuple[Any, ...], tuple[tuple[Choice, ...], dict[str, NDArray[np.float64]]]] = {}
+    found: dict[tuple[Any, ...], dict[str, NDArray[np.float64]]] = {}
+    chosen: dict[tuple[Any, ...], tuple[Choice, ...]] = {}
     for row in concepts:
-        rule = (row["horizon"], row["players"])
-        if rule not in asked:
-            asked[rule] = choices_of(*rule)
-        choices = asked[rule]
-        key = (row["layer"], *((choice.board.fen(), choice.best, choice.subpar) for choice in choices))
-        if choices:
-            found.setdefault(key, (choices, {}))[1][row["concept_id"]] = oriented[row["concept_id"]]
+        own = choices[row["concept_id"]]
+        key = (row["layer"], *((choice.board.fen(), choice.best, choice.subpar) for choice in own))
+        if own:
+            chosen[key] = own
+            found.setdefault(key, {})[row["concept_id"]] = oriented[row["concept_id"]]
     return [
-        SteeringTask(layer=str(key[0]), vectors=vectors, choices=choices, **settings)
-        for key, (choices, vectors) in found.items()
+        SteeringTask(
+            layer=key[0],
+            vectors=vectors,
+            others={
+                row["concept_id"]: oriented[row["concept_id"]]
+                for row in concepts
+                if row["layer"] == key[0] and row["concept_id"] not in vectors
+            },
+            choices=chosen[key],
+            **settings,
+        )
+        for key, vectors in found.items()
     ]
-
-
-def held_out_choices(
-    positions: Sequence[Mapping[str, Any]],
-    lines: Iterable[Mapping[str, Any]],
-    horizon: int,
-    players: str,
-    *,
-    seed: int,
-    turned: set[str],
-    most_roots: int = MOST_ROOTS,
-) -> tuple[Choice, ...]:
-    """The choices at the branches of the test roots' best lines, as `evidence.steering` wants them.
-
-    Args:
-        positions: rows of the table of positions.
-        lines: rows of the table of lines.
-        horizon: T of the lines.
-        players: "one" keeps the branches at which the root's player chooses.
-        seed: of the choice of roots where there are more than ``most_roots``.
-        turned: positions whose best and subpar moves are exchanged.
-        most_roots: roots at most.
-
-    Returns:
-        In the order of the lines; the group of each is the game of its root.
-    """
-    roots = [row for row in positions if row["role"] == "root" and row["split"] == "test"]
-    kept = sorted(roots, key=lambda row: stable_rank(seed, "steering", row["position_id"]))[:most_roots]
-    by_id = {row["position_id"]: row for row in kept}
-    choices = []
-    for line in lines:
-        root = by_id.get(line["position_id"])
-        branch = line["branch_ply"]
-        if root is None or line["horizon"] != horizon or (players == "one" and branch % 2 == 1):
-            continue
-        best, subpar = line["best_line"].split(), line["subpar_line"].split()
-        board = board_of(root["fen"], " ".join([root["moves"], *best[:branch]]), check=False)
-        moves = chess.Move.from_uci(best[branch]), chess.Move.from_uci(subpar[branch])
-        if line["position_id"] in turned:
-            moves = moves[1], moves[0]
-        choices.append(Choice(board, *moves, root["game_id"]))
-    return tuple(choices)
 
 
 def steer(task: SteeringTask) -> dict[str, DoseResponse]:
     """Measure the concepts of a task and their controls, and compare them."""
     agent = agent_at(task.agent, task.device)
-    concepts = [Arm(name, "concept", task.layer, vector, task.beta) for name, vector in task.vectors.items()]
+    concepts, others = (
+        [Arm(name, "concept", task.layer, vector, task.beta) for name, vector in vectors.items()]
+        for vectors in (task.vectors, task.others)
+    )
     widths = layer_widths(agent)
     random = random_arms(task.layer, widths[task.layer], task.beta, draws=task.random_draws, seed=task.seed)
     shrink = shrink_arm(task.layer, concepts[0].vector)
@@ -196,7 +196,7 @@ def steer(task: SteeringTask) -> dict[str, DoseResponse]:
             "random": random,
             "shuffled": shuffled_arms(concept, draws=task.shuffled_draws, seed=task.seed),
             "other layer": [] if elsewhere is None else [elsewhere],
-            "other concept": other_concepts(concept, concepts),
+            "other concept": other_concepts(concept, [*concepts, *others]),
             "shrink": [shrink],
         }
     arms = {
@@ -220,7 +220,7 @@ def layer_widths(agent: Agent) -> dict[str, int]:
     return {layer: array.shape[1] for layer, array in taken.items()}
 
 
-def curve_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
+def curve_rows(responses: Mapping[str, DoseResponse], where: str) -> list[dict[str, Any]]:
     """Rows of ``steering.parquet``: the concept's curve, and one for each kind of control."""
     rows: list[dict[str, Any]] = []
     for concept_id, response in responses.items():
@@ -229,6 +229,7 @@ def curve_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "concept_id": concept_id,
+                    "where": where,
                     "arm": "concept",
                     "draws": 1,
                     "alpha": alpha,
@@ -244,6 +245,7 @@ def curve_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
                 rows.append(
                     {
                         "concept_id": concept_id,
+                        "where": where,
                         "arm": kind,
                         "draws": len(drawn),
                         "alpha": alpha,
@@ -257,18 +259,19 @@ def curve_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
     return rows
 
 
-def comparison_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
+def comparison_rows(responses: Mapping[str, DoseResponse], where: str) -> list[dict[str, Any]]:
     """Rows of ``steering_controls.parquet``: a concept against each kind of control."""
     return [
         {
             "concept_id": concept_id,
+            "where": where,
             "arm": compared.kind,
             "draws": compared.draws,
             "excess": compared.excess.mean,
             "excess_low": compared.excess.low,
             "excess_high": compared.excess.high,
             "better": compared.better,
-            "roots": compared.groups,
+            "games": compared.groups,
             "sign_p": compared.sign_p,
             "rank_p": compared.rank_p,
         }
@@ -277,24 +280,21 @@ def comparison_rows(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any
     ]
 
 
-def _summaries(responses: Mapping[str, DoseResponse]) -> list[dict[str, Any]]:
-    rows = []
-    for concept_id, response in responses.items():
+def _summary(concept_id: str, measured: Mapping[str, Mapping[str, DoseResponse]]) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(STEERED.names) | {"concept_id": concept_id}
+    for where, prefix in (("roots", "steer"), ("applies", "steer_applies")):
+        response = measured[where].get(concept_id)
+        if response is None:
+            continue
         shuffled = next(compared for compared in response.comparisons if compared.kind == "shuffled")
-        rows.append(
-            {
-                "concept_id": concept_id,
-                "steer_slope": response.slope.mean,
-                "steer_slope_low": response.slope.low,
-                "steer_slope_high": response.slope.high,
-                "steer_excess": shuffled.excess.mean,
-                "steer_excess_low": shuffled.excess.low,
-                "steer_excess_high": shuffled.excess.high,
-                "steer_p": shuffled.rank_p,
-                "steer_roots": shuffled.groups,
-            }
-        )
-    return rows
+        row |= {
+            f"{prefix}_slope": response.slope.mean,
+            f"{prefix}_excess": shuffled.excess.mean,
+            f"{prefix}_excess_low": shuffled.excess.low,
+            f"{prefix}_excess_high": shuffled.excess.high,
+            f"{prefix}_p": shuffled.rank_p,
+        }
+    return row
 
 
 __all__ = [
@@ -302,8 +302,8 @@ __all__ = [
     "SteeringTask",
     "comparison_rows",
     "curve_rows",
-    "held_out_choices",
     "layer_widths",
+    "presence_vectors",
     "steer",
     "steer_concepts",
     "steering_tasks",

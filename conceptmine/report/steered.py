@@ -11,6 +11,7 @@ from conceptmine.report.chart import Chart, Scale, ticks
 from conceptmine.report.data import Concept, Row, RunData, number, text, whole
 from conceptmine.report.wording import percent, probability, several, signed
 
+_PLACES = {"applies": "Where its score is highest", "roots": "At the test roots"}
 _JUDGES = {
     "search": "a deeper search of the agent itself",
     "oracle": "another engine",
@@ -36,22 +37,23 @@ def concepts(run: RunData) -> list[SteeredConcept]:
         if not curve and concept.move_correct is None:
             continue
         sentences = [
-            _steering_note(run.steering_controls.get(concept.concept_id, ())),
+            *(_steering_note(run.steering_controls.get(concept.concept_id, ()), where) for where in _PLACES),
             _judged_note(concept),
         ]
         found.append(
             SteeredConcept(
                 concept_id=concept.concept_id,
                 layer=concept.layer,
-                chart=response(curve),
+                chart=response(curve, "applies") or response(curve, "roots"),
                 note=" ".join(sentence for sentence in sentences if sentence),
             )
         )
     return found
 
 
-def response(rows: Sequence[Row]) -> Markup | None:
+def response(rows: Sequence[Row], where: str) -> Markup | None:
     """The change of the log-odds over α, with its interval, against the shuffled draws: `steering.parquet`."""
+    rows = [row for row in rows if text(row, "where") == where]
     own = _curve(rows, "concept")
     if len(own) < 2:
         return None
@@ -97,17 +99,18 @@ def _curve(rows: Sequence[Row], arm: str) -> list[tuple[float, float, float | No
     return sorted(points, key=lambda point: point[0])
 
 
-def _steering_note(rows: Sequence[Row]) -> str:
-    shuffled = next((row for row in rows if text(row, "arm") == "shuffled"), None)
+def _steering_note(rows: Sequence[Row], where: str) -> str:
+    shuffled = next((row for row in rows if (text(row, "where"), text(row, "arm")) == (where, "shuffled")), None)
     excess, low, high = (
         None if shuffled is None else number(shuffled, name) for name in ("excess", "excess_low", "excess_high")
     )
     if shuffled is None or excess is None or low is None or high is None:
         return ""
-    draws, better, roots = (whole(shuffled, name) or 0 for name in ("draws", "better", "roots"))
+    draws, better, games = (whole(shuffled, name) or 0 for name in ("draws", "better", "games"))
     return (
-        f"Slope above the shuffled ones {signed(excess, 2)} ({signed(low, 2)} to {signed(high, 2)}), higher at {better}"
-        f" of {several(roots, 'root')}; rank among {draws} of them: p = {probability(number(shuffled, 'rank_p'))}."
+        f"{_PLACES[where]}: slope above the shuffled ones {signed(excess, 2)} ({signed(low, 2)} to {signed(high, 2)}),"
+        f" higher in {better} of {several(games, 'game')}; rank among {draws} of them:"
+        f" p = {probability(number(shuffled, 'rank_p'))}."
     ).replace("= <", "<")
 
 

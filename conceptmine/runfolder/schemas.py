@@ -235,6 +235,7 @@ CONTROLS: Final = pa.schema(
 STEERING: Final = pa.schema(
     [
         _required("concept_id", pa.string()),
+        _required("where", pa.string()),
         _required("arm", pa.string()),
         _required("draws", pa.int32()),
         _required("alpha", pa.float64()),
@@ -245,23 +246,25 @@ STEERING: Final = pa.schema(
         _optional("chosen", pa.float64()),
     ]
 )
-"""Change of the log-odds of best against subpar move (nats) by strength; arm is "concept" or a kind of control."""
+"""Change of the log-odds of best against subpar move (nats) by strength; where is "roots" (the test roots) or
+"applies" (where the concept's score is highest); arm is "concept" or a kind of control."""
 
 STEERING_CONTROLS: Final = pa.schema(
     [
         _required("concept_id", pa.string()),
+        _required("where", pa.string()),
         _required("arm", pa.string()),
         _required("draws", pa.int32()),
         _required("excess", pa.float64()),
         _required("excess_low", pa.float64()),
         _required("excess_high", pa.float64()),
         _required("better", pa.int32()),
-        _required("roots", pa.int32()),
+        _required("games", pa.int32()),
         _required("sign_p", pa.float64()),
         _required("rank_p", pa.float64()),
     ]
 )
-"""The concept's slope (nats per unit of strength) less that of a kind of control, on the same roots."""
+"""The concept's slope (nats per unit of strength) less that of a kind of control, in the same positions, by game."""
 
 CORRECTNESS: Final = pa.schema(
     [

@@ -2,7 +2,8 @@
 
 `steered` gives an agent of which one layer is amplified (`amplification`), to evaluate, search and play with.
 `measure_doses` steers by the concept and by its controls (`Arm`) at several strengths and looks at choices between a
-best and a subpar move (`Choice`); `dose_response` compares them. `suite_score` counts the points of a test suite, and
+best and a subpar move (`Choice`); `dose_response` compares them, and `ascent_direction` is what such a comparison must
+find. `suite_score` counts the points of a test suite, and
 `strength_lost` plays the steered agent against itself.
 """
 
@@ -15,6 +16,7 @@ from conceptmine.evidence.steering.arms import (
     shuffled_arms,
     transplanted_arm,
 )
+from conceptmine.evidence.steering.ascent import ascent_direction
 from conceptmine.evidence.steering.doses import Choice, Doses, measure_doses
 from conceptmine.evidence.steering.response import Comparison, DoseResponse, Interval, dose_response
 from conceptmine.evidence.steering.strength import strength_lost
@@ -32,6 +34,7 @@ __all__ = [
     "SuitePosition",
     "SuiteScore",
     "amplification",
+    "ascent_direction",
     "dose_response",
     "measure_doses",
     "other_concepts",

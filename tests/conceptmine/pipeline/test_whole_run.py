@@ -304,29 +304,34 @@ def test_the_manifest_is_plain_json(unbroken: Path) -> None:
 def test_taught_concepts_are_steered_against_every_kind_of_control(
     tables: dict[str, list[dict[str, Any]]], tiny_settings: MiningSettings
 ) -> None:
-    curves: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    curves: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in tables["steering"]:
-        curves[row["concept_id"], row["arm"]].append(row)
-    compared = {(row["concept_id"], row["arm"]): row for row in tables["steering_controls"]}
-    steered = {concept_id for concept_id, _ in curves}
-    assert steered == {row["concept_id"] for row in tables["concepts"] if row["steer_slope"] is not None}
-    assert 0 < len(steered) <= tiny_settings.taught
-    for (concept_id, arm), rows in curves.items():
-        assert [row["alpha"] for row in rows] == [0, *tiny_settings.steering_alphas]
+        curves[row["concept_id"], row["where"], row["arm"]].append(row)
+    compared = {(row["concept_id"], row["where"], row["arm"]): row for row in tables["steering_controls"]}
+    alphas = np.array([0, *tiny_settings.steering_alphas])
+    for (concept_id, where, arm), rows in curves.items():
+        assert [row["alpha"] for row in rows] == alphas.tolist()
         assert rows[0]["log_odds"] == 0
-        assert arm == "concept" or compared[concept_id, arm]["draws"] == rows[0]["draws"]
-    test_games = {row["game_id"] for row in tables["positions"] if row["role"] == "root" and row["split"] == "test"}
+        assert arm == "concept" or compared[concept_id, where, arm]["draws"] == rows[0]["draws"]
+    test_games = {row["game_id"] for row in tables["positions"] if row["split"] == "test"}
+    steered = 0
     for concept in tables["concepts"]:
-        if concept["concept_id"] not in steered:
-            continue
-        own = [row["log_odds"] for row in curves[concept["concept_id"], "concept"]]
-        alphas = np.array([0, *tiny_settings.steering_alphas])
-        assert concept["steer_slope"] == pytest.approx(alphas @ own / (alphas @ alphas))
-        assert concept["steer_slope_low"] <= concept["steer_slope"] <= concept["steer_slope_high"]
-        shuffled = compared[concept["concept_id"], "shuffled"]
-        assert (concept["steer_excess"], concept["steer_p"]) == (shuffled["excess"], shuffled["rank_p"])
-        assert {"random", "shuffled", "shrink"} <= {arm for name, arm in compared if name == concept["concept_id"]}
-        assert 0 < concept["steer_roots"] <= len(test_games)
+        name = concept["concept_id"]
+        for where, prefix in (("roots", "steer"), ("applies", "steer_applies")):
+            if concept[f"{prefix}_slope"] is None:
+                assert (name, where, "concept") not in curves
+                continue
+            steered += 1
+            own = [row["log_odds"] for row in curves[name, where, "concept"]]
+            assert concept[f"{prefix}_slope"] == pytest.approx(alphas @ own / (alphas @ alphas))
+            shuffled = compared[name, where, "shuffled"]
+            assert concept[f"{prefix}_excess"] == shuffled["excess"]
+            assert concept[f"{prefix}_p"] == shuffled["rank_p"]
+            assert concept[f"{prefix}_excess_low"] <= concept[f"{prefix}_excess"] <= concept[f"{prefix}_excess_high"]
+            kinds = {arm for key, place, arm in compared if (key, place) == (name, where)}
+            assert {"random", "shuffled", "shrink"} <= kinds
+            assert 0 < shuffled["games"] <= len(test_games)
+    assert 0 < steered <= 2 * tiny_settings.taught
 
 
 def test_the_moves_of_taught_concepts_are_judged_by_a_deeper_search(

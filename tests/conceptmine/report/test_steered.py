@@ -21,7 +21,8 @@ ALPHAS = (0.0, 0.1, 0.2)
 def curve(concept_id: str, arm: str, slope: float, *, draws: int, half: float | None) -> list[dict[str, Any]]:
     return [
         {
-            "concept_id": concept_id, "arm": arm, "draws": draws, "alpha": alpha, "log_odds": slope * alpha,
+            "concept_id": concept_id, "where": "applies", "arm": arm, "draws": draws, "alpha": alpha,
+            "log_odds": slope * alpha,
             "low": None if half is None else slope * alpha - half * alpha,
             "high": None if half is None else slope * alpha + half * alpha, "value": None, "chosen": None,
         }
@@ -36,8 +37,9 @@ def steered_run(make_run: Callable[..., Path], tmp_path: Path) -> Path:
     rows = [*curve("c0001", "concept", 1.5, draws=1, half=0.5), *curve("c0001", "shuffled", -0.2, draws=19, half=0.3)]
     write_rows(folder / "steering.parquet", rows, schemas.STEERING)
     control = {
-        "concept_id": "c0001", "arm": "shuffled", "draws": 19, "excess": 1.7, "excess_low": 1.1, "excess_high": 2.2,
-        "better": 41, "roots": 50, "sign_p": 1e-6, "rank_p": 0.05,
+        "concept_id": "c0001", "where": "applies", "arm": "shuffled", "draws": 19,
+        "excess": 1.7, "excess_low": 1.1, "excess_high": 2.2,
+        "better": 41, "games": 50, "sign_p": 1e-6, "rank_p": 0.05,
     }  # fmt: skip
     write_rows(folder / "steering_controls.parquet", [control], schemas.STEERING_CONTROLS)
     table = pq.read_table(folder / "concepts.parquet")
@@ -62,9 +64,9 @@ def test_steered_and_judged_concepts_get_a_figure_and_a_sentence(steered_run: Pa
     svg = ElementTree.fromstring(str(one.chart))
     assert len([element for element in svg.iter() if element.tag.endswith("circle")]) == len(ALPHAS)
     assert "+0.150 at α = 0.1" in svg.attrib["aria-label"]
-    assert "+1.70 (+1.10 to +2.20), higher at 41 of 50 roots" in one.note and "p = 0.05" in one.note
+    assert "+1.70 (+1.10 to +2.20), higher in 41 of 50 games" in one.note and "p = 0.05" in one.note
     assert "by a deeper search of the agent itself; elsewhere" in one.note
-    assert two.chart is None and "Slope" not in two.note
+    assert two.chart is None and "slope" not in two.note
     assert "12 positions by another engine and tablebases" in two.note
 
 
@@ -72,7 +74,7 @@ def test_the_page_has_the_section_and_the_column(steered_run: Path) -> None:
     html = build_report(steered_run).read_text(encoding="utf-8")
     assert html.count('<section id="steering">') == 1 and 'href="#steering"' in html
     assert ">Right</th>" in html
-    assert "No test root has lines of this length." in html
+    assert "No position has lines of this length." in html
 
 
 def test_a_run_without_these_tables_has_no_such_section(small_run: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import chess
 import numpy as np
 import pytest
-import torch
 
 import engines
 from conceptmine.errors import InputError
@@ -13,6 +12,7 @@ from conceptmine.evidence.steering import (
     Arm,
     Choice,
     Doses,
+    ascent_direction,
     dose_response,
     measure_doses,
     other_concepts,
@@ -22,8 +22,6 @@ from conceptmine.evidence.steering import (
     steered,
     transplanted_arm,
 )
-from engines.chess import pack_boards, unpack_planes
-from engines.chess.transforms import policy_indices
 from engines.networks import Agent
 
 LAYER, WIDTH = "block4", 2048
@@ -51,28 +49,10 @@ def choices(agent: Agent) -> list[Choice]:
     return found
 
 
-def gradient(agent: Agent, choices: list[Choice]) -> np.ndarray:
-    """Mean direction in which the log-odds rise: a vector that must work if steering does."""
-    masks, values = pack_boards([c.board for c in choices], agent.input_format, agent.history_fill)
-    taken: list[torch.Tensor] = []
-
-    def keep(z: torch.Tensor) -> torch.Tensor:
-        taken.append(z.detach().requires_grad_())
-        return taken[-1]
-
-    logits = agent.network(torch.from_numpy(unpack_planes(masks, values)), {LAYER: keep}).policy
-    total = torch.zeros(())
-    for row, choice in zip(logits, choices, strict=True):
-        best, subpar = policy_indices(choice.board, [choice.best, choice.subpar], agent.input_format)
-        total = total + row[int(best)] - row[int(subpar)]
-    (slope,) = torch.autograd.grad(total, taken)
-    return slope.flatten(1).mean(0).double().numpy()
-
-
 def test_a_direction_made_to_work_is_found_and_its_opposite_and_random_ones_are_not(
     agent: Agent, choices: list[Choice]
 ) -> None:
-    vector = gradient(agent, choices)
+    vector = ascent_direction(agent, choices, LAYER)
     arms = [
         Arm("made", "concept", LAYER, vector, 0.5),
         Arm("opposite", "concept", LAYER, -vector, 0.5),
@@ -221,3 +201,22 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(agent: Agent, choices:
     doses = measure_doses(agent, [one], arms, [0.1])
     with pytest.raises(InputError, match="was not measured"):
         dose_response(doses, "nobody", {})
+
+
+def test_the_ascent_direction_is_the_slope_of_the_log_odds(agent: Agent, choices: list[Choice]) -> None:
+    one = choices[:1]
+    direction = ascent_direction(agent, one, LAYER)
+    assert np.linalg.norm(direction) == pytest.approx(1)
+    # Along a gradient of length 1 the log-odds rise faster than along any other direction of this length.
+    step = 1e-3
+    arms = [Arm("ascent", "concept", LAYER, direction, 1.0), *random_arms(LAYER, WIDTH, 1.0, draws=5, seed=2)]
+    doses = measure_doses(agent, one, [*arms, shrink_arm(LAYER, direction)], [step])
+    rises = doses.log_odds[:, 1, 0] - doses.log_odds[-1, 1, 0]
+    assert rises[0] > 4 * np.abs(rises[1:-1]).max() > 0
+    together = ascent_direction(agent, choices[:3], LAYER)
+    apart = [ascent_direction(agent, [choice], LAYER) for choice in choices[:3]]
+    assert together == pytest.approx(np.mean(apart, axis=0), abs=1e-6)
+    with pytest.raises(InputError, match="does not depend on value"):
+        ascent_direction(agent, one, "value")
+    with pytest.raises(InputError, match="no choices"):
+        ascent_direction(agent, [], LAYER)
