@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from conceptmine.errors import InputError
-from conceptmine.mining.matrices import float64_matrix
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.solution import Solution
-from conceptmine.mining.working_set import Contradiction, solve
+from conceptmine.mining.rows import DifferenceRows, ThresholdRows, stored
+from conceptmine.mining.solve import solve
+from conceptmine.mining.witness import Contradiction
 
 
 def minimal_vector(differences: ArrayLike, *, slack: float | None = None) -> Solution:
@@ -27,17 +28,17 @@ def minimal_vector(differences: ArrayLike, *, slack: float | None = None) -> Sol
                  is worth a weight the vector is zero.
 
     Returns a Solution over the m rows. An optimal hard one has differences @ v ≥ 1 up to float64 rounding and a gap of
-    1e-9 or less where float64 reaches it (never above 1e-6). Minimisers need not be unique: see `working_set.solve` for
+    1e-9 or less where float64 reaches it (never above 1e-6). Minimisers need not be unique: see `solve.solve` for
     the rule. The same input gives the same bytes.
 
     Raises InputError (a ValueError) on NaN, infinite, empty or misshapen input or a slack that is not positive and
     finite; SolverError when neither an optimum nor infeasibility can be certified.
     """
-    rows = float64_matrix(differences, "differences")
+    rows = stored(differences, "differences")
     if slack is not None and not (np.isfinite(slack) and slack > 0):
         raise InputError(f"slack must be a positive finite number or None, not {slack!r}")
     ceiling = np.inf if slack is None else float(slack)
-    return _solution(Programme(rows, np.ones(len(rows)), ceiling=ceiling))
+    return _solution(Programme(DifferenceRows(rows), np.ones(len(rows)), ceiling=ceiling))
 
 
 def separating_vector(positive: ArrayLike, negative: ArrayLike) -> Solution:
@@ -56,16 +57,13 @@ def separating_vector(positive: ArrayLike, negative: ArrayLike) -> Solution:
 
     Raises InputError (a ValueError) on NaN, infinite, empty or misshapen input; SolverError as `minimal_vector`.
     """
-    above = float64_matrix(positive, "positive")
-    below = float64_matrix(negative, "negative")
+    above = stored(positive, "positive")
+    below = stored(negative, "negative")
     if above.shape[1] != below.shape[1]:
         raise InputError(
             f"positive has {above.shape[1]} features and negative has {below.shape[1]}; take both from the same layer"
         )
-    # The offset absorbs any shift of all activations, and a common mean would cost digits. One of the rows is taken as
-    # the origin rather than the mean, because equal rows then differ by exactly zero instead of by rounding.
-    origin = below[0]
-    rows = np.concatenate([above - origin, origin - below])
+    rows = ThresholdRows(above, below)
     margins = np.repeat([1.0, 0.0], [len(above), len(below)])
     offset = np.repeat([-1.0, 1.0], [len(above), len(below)])
     solution = _solution(Programme(rows, margins, offset))
