@@ -159,11 +159,9 @@ class Simplex:
         t.high[start:stop] = bounds
         t.low[start:stop] = -np.inf if self._programme.nonnegative else -bounds
         t.price[start:stop] = t.multiplier @ columns
-        lengths = np.sqrt(np.einsum("ij,ij->j", columns, columns))
-        t.reach[start:stop] = np.where(lengths > 0, lengths, 1.0)
+        t.feature_edge[start:stop] = 1.0 + np.einsum("ij,ij->j", columns, columns)
         if start == self._shift:
-            lengths = np.sqrt(np.einsum("ij,ij->i", columns, columns))
-            t.norm[:] = np.where(lengths > 0, lengths, 1.0)
+            t.row_edge[:] = 1.0 + np.einsum("ij,ij->i", columns, columns)
         t.size[P] = stop
 
     def _bound_at(self, bounds: Vector) -> None:
@@ -199,8 +197,8 @@ class Simplex:
             cap=programme.ceiling * programme.scales,
             low=np.zeros(capacity),
             high=np.zeros(capacity),
-            norm=np.ones(rows),
-            reach=np.ones(capacity),
+            row_edge=np.ones(rows),
+            feature_edge=np.ones(capacity),
             multiplier=np.zeros(rows),
             price=np.zeros(capacity),
             row_state=np.zeros(rows, dtype=np.int8),
@@ -217,7 +215,7 @@ class Simplex:
         t, used = self._t, int(self._t.size[P])
         capacity = min(self._programme.rows.shape[1] + self._shift, max(needed, 2 * t.matrix.shape[1]))
         parts = {}
-        for name in ("low", "high", "reach", "price", "feature_state"):
+        for name in ("low", "high", "feature_edge", "price", "feature_state"):
             old = getattr(t, name)
             parts[name] = np.zeros(capacity, dtype=old.dtype)
             parts[name][:used] = old[:used]

@@ -31,8 +31,7 @@ class Tableau(NamedTuple):
     matrix     float64 [n, capacity], C order: D, the first ``size[P]`` columns in use.
     gain, cap  float64 [n]; cap is inf in the hard programme.
     low, high  float64 [capacity]: bounds of Dᵀλ.
-    norm       float64 [n]: length of each row over the working set at the start, 1 where it is 0.
-    reach      float64 [capacity]: length of each column, 1 where it is 0.
+    row_edge, feature_edge float64 [n], [capacity]: squared lengths of the edges along which they would enter (devex).
     multiplier float64 [n]: λ.
     price      float64 [capacity]: Dᵀλ.
     row_state  int8 [n]: AT_ZERO, AT_CAP or BASIC.
@@ -49,8 +48,8 @@ class Tableau(NamedTuple):
     cap: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-    norm: NDArray[np.float64]
-    reach: NDArray[np.float64]
+    row_edge: NDArray[np.float64]
+    feature_edge: NDArray[np.float64]
     multiplier: NDArray[np.float64]
     price: NDArray[np.float64]
     row_state: NDArray[np.int8]
