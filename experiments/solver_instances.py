@@ -5,9 +5,9 @@ channels, on positions of games of chess. As in a trained network its rows are s
 squares), rank-deficient, and zero where both positions are rectified away. Nothing is trained, so that everybody can
 make the same instances in seconds.
 
-A root is reached by moves at random, which take what they can. The best line goes on like that for T plies; from each of
-its first T − 4 positions a subpar line starts with another move and goes on as long. A row is the difference of the two
-lines after the same number of plies, from the branch on; positions that are the same are left out.
+A root is reached by moves at random, which take what they can. The best line goes on like that for T plies; from each
+of its first T − 4 positions a subpar line starts with another move and goes on as long. A row is the difference of the
+two lines after the same number of plies, from the branch on; positions that are the same are left out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def dynamic(features: int, rows: int, seed: int) -> States:
 
 
 def supervised(features: int, count: int, seed: int) -> tuple[States, States]:
-    """Positions whose player to move has a passed pawn, and as many whose player has none, float32 [count, features]."""
+    """As many positions with a passed pawn of the player to move as without, float32 [count, features] each."""
     generator = np.random.default_rng([seed, count])
     found: dict[bool, list[chess.Board]] = {True: [], False: []}
     while min(map(len, found.values())) < count:

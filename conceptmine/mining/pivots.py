@@ -1,9 +1,9 @@
 """The two pivoting rules of the solver (compiled): one climbs in λ, the other descends in v, over one basis.
 
-`ascend` keeps λ within its bounds and mends v: it starts from λ = 0, which is always allowed, and ends at the optimum of
-the working set or at a ray along which the dual grows for ever. `descend` keeps v feasible and mends λ: it goes on from
-an optimum to which features have been added. Both take the violation that is largest for the length of its edge, where
-lengths are kept up to date as in Forrest and Goldfarb's devex rule, and both use Harris's two passes: first how far one
+`ascend` keeps λ within its bounds and mends v: it starts from λ = 0, which is always allowed, and ends at the optimum
+of the working set or at a ray along which the dual grows for ever. `descend` keeps v feasible and mends λ: it goes on
+from an optimum to which features have been added. Both take the violation that is largest for the length of its edge,
+with lengths kept up to date by Forrest and Goldfarb's devex rule, and both use Harris's two passes: first how far one
 may go with a little tolerance, then the largest pivot among those that stop there.
 """
 
@@ -18,7 +18,6 @@ from conceptmine.mining.tableau import (
     AT_ZERO,
     INSIDE,
     OUTSIDE,
-    PERMANENT,
     PIVOTS,
     K,
     P,
@@ -65,7 +64,7 @@ def ascend(t, most, ray):
     direction = np.zeros(len(t.price))
     primal_point(t, v, residual)
     for _ in range(most):
-        if t.size[AGE] >= _OLDEST and not _freshen(t, v, residual):
+        if t.size[AGE] >= max(_OLDEST, t.size[K]) and not _freshen(t, v, residual):
             return SINGULAR
         k, p = t.size[K], t.size[P]
 
@@ -235,7 +234,7 @@ def descend(t, most):
     direction = np.zeros(len(t.price))
     primal_point(t, v, residual)
     for _ in range(most):
-        if t.size[AGE] >= _OLDEST and not _freshen(t, v, residual):
+        if t.size[AGE] >= max(_OLDEST, t.size[K]) and not _freshen(t, v, residual):
             return SINGULAR
         k, p = t.size[K], t.size[P]
 

@@ -35,17 +35,52 @@ def add_prices(rows, used, weights, out):
 
 
 @kernel
-def largest_places(rows):
-    """The place of the largest entry of each row, by size; the first of equals. int64 [m]."""
-    places = np.zeros(rows.shape[0], dtype=np.int64)
+def all_finite(rows):
+    """Whether no entry is NaN or infinite: 0 · x is 0 for all others."""
+    total = 0.0
     for i in range(rows.shape[0]):
         row = rows[i]
-        best = abs(row[0])
-        for j in range(1, len(row)):
-            size = abs(row[j])
-            if size > best:
-                best, places[i] = size, j
+        for j in range(len(row)):
+            total += row[j] * 0.0
+    return total == 0.0
+
+
+@kernel
+def largest_places(rows, largest):
+    """The first feature where each row has the size ``largest[i]``, int64 [m]."""
+    places = np.zeros(rows.shape[0], dtype=np.int64)
+    for i in range(rows.shape[0]):
+        row, sought = rows[i], largest[i]
+        for j in range(len(row)):
+            if abs(row[j]) == sought:
+                places[i] = j
+                break
     return places
+
+
+@kernel
+def most_violated(prices, bounds, taken, tolerance, one_sided, most):
+    """Features whose price exceeds its bound, and that are not taken, at most ``most``: those by how much the most.
+
+    prices, bounds float64 [d]; taken bool [d]; ascending int64.
+    """
+    excess = np.empty(len(prices))
+    count = 0
+    for j in range(len(prices)):
+        over = (prices[j] if one_sided else abs(prices[j])) - bounds[j]
+        excess[j] = over
+        if over > tolerance and not taken[j]:
+            count += 1
+    found = np.empty(count, dtype=np.int64)
+    place = 0
+    for j in range(len(prices)):
+        if excess[j] > tolerance and not taken[j]:
+            found[place] = j
+            place += 1
+    if count <= most:
+        return found
+    least = np.partition(excess[found], count - most)[count - most]
+    return found[excess[found] >= least]
 
 
 @kernel

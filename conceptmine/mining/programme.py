@@ -58,7 +58,9 @@ class Programme:
     def unit(self) -> float:
         """A power of two near the median of the positive margins / scales."""
         gains = self.margins / self.scales
-        return float(np.exp2(np.round(np.log2(np.median(gains[gains > 0])))))
+        gains = gains[gains > 0]
+        gains.partition(len(gains) // 2)
+        return float(np.exp2(np.round(np.log2(gains[len(gains) // 2]))))
 
     def columns(self, features: Places) -> Matrix:
         """The features' columns with every row divided by its scale, float64 [m, k]."""
@@ -101,16 +103,16 @@ def certify(programme: Programme, vector: Vector, multipliers: Vector) -> Certif
     bounds, balanced over the offset, and shrunk until ‖rowsᵀλ‖∞ ≤ 1 over all d features. Both steps are exact up to
     float64 rounding, so the gap is a bound on the distance to the optimum whatever the solver did.
     """
-    if not (np.isfinite(vector).all() and np.isfinite(multipliers).all()):
-        return None
     support = np.flatnonzero(vector > 0 if programme.nonnegative else vector)
+    if not (np.isfinite(vector[support]).all() and np.isfinite(multipliers).all()):
+        return None
     columns = programme.columns(support)
     # Entries that move no row beside the others are zeros of a degenerate vertex, after rounding.
     reach = np.abs(vector[support]) * np.abs(columns).max(axis=0)
     kept = reach > _NEGLIGIBLE * reach.max(initial=0.0)
     support, columns = support[kept], columns[:, kept]
     values = vector[support]
-    scores = (columns @ values) * programme.scales
+    scores = np.einsum("ij,j->i", columns, values) * programme.scales
     if programme.hard:
         room = _room(programme, scores)
         if not room > 0:
@@ -154,5 +156,6 @@ def _feasible_multipliers(programme: Programme, multipliers: Vector) -> Vector:
     weights = bounded * programme.scales
     bounded[weights < _NEGLIGIBLE * weights.max()] = 0.0
     bounded = programme.balanced(bounded)
-    steepest = float(programme.steepness(programme.prices(bounded)).max())
+    prices = programme.prices(bounded)
+    steepest = float(prices.max()) if programme.nonnegative else float(max(prices.max(), -prices.min()))
     return bounded / max(1.0, steepest)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from conceptmine.errors import InputError
 from conceptmine.mining.matrices import float64_block, real_matrix
-from conceptmine.mining.pricing import add_prices, gather, largest_places
+from conceptmine.mining.pricing import add_prices, all_finite, gather, largest_places
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -86,7 +86,7 @@ class DifferenceRows:
     def peaks(self) -> Places:
         """As in `Rows`."""
         if self._units is None:
-            places: Places = largest_places(self._matrix)
+            places: Places = largest_places(self._matrix, self.largest)
             return places
         return np.array([np.abs(row / self._units).argmax() for row in self._matrix], dtype=np.int64)
 
@@ -155,8 +155,7 @@ def stored(values: ArrayLike, name: str, *, rows_required: bool = True) -> NDArr
     matrix = real_matrix(values, name, rows_required=rows_required)
     kind = np.float32 if matrix.dtype in (np.float16, np.float32) else np.float64
     kept = np.ascontiguousarray(matrix, dtype=kind)
-    # NaN and infinity both show in the extremes, which need no second array as large as the first.
-    if len(kept) and not (np.isfinite(kept.max()) and np.isfinite(kept.min())):
+    if not all_finite(kept):
         for row, block in enumerate(matrix):
             float64_block(block[None, :], name, row=row)
         raise InputError(f"{name} holds numbers beyond the range of {kept.dtype}; rescale it")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from conceptmine.mining.pivots import OPTIMAL, RAY, ascend, descend
+from conceptmine.mining.pricing import most_violated
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Matrix, Places, Vector
 from conceptmine.mining.solution import SolverError
@@ -21,7 +22,7 @@ from conceptmine.mining.witness import WITNESS_TOLERANCE, Contradiction, contrad
 PRICE_TOLERANCE = 1e-9
 """A feature whose price exceeds its bound by less is not violated."""
 
-_ROUNDS = 400
+_ROUNDS = 1000
 _REVISITS = 6
 
 
@@ -31,7 +32,7 @@ class Simplex:
     def __init__(self, programme: Programme) -> None:
         self._programme = programme
         rows, features = programme.rows.shape
-        self._batch = max(rows // 2, 32)
+        self._batch = max(rows // 5, 32)
         self._most = 200 * (rows + 10)
         self._shift = 0 if programme.offset is None else 1
         self._members = np.zeros(0, dtype=np.int64)
@@ -123,25 +124,21 @@ class Simplex:
 
     def _violated(self, scaled: Vector, tolerance: float, weights: Vector | None) -> Places:
         """Features outside the working set whose price breaks its bound the most, at most a batch of them."""
-        steepness = self._programme.steepness(self._programme.prices(scaled / self._programme.scales))
-        if weights is not None:
-            steepness = steepness - weights
-        steepness[self._members] = 0.0
-        found = np.flatnonzero(steepness > tolerance)
-        if len(found) > self._batch:
-            best = np.argpartition(steepness[found], len(found) - self._batch)[len(found) - self._batch :]
-            found = np.sort(found[best])
+        prices = self._programme.prices(scaled / self._programme.scales)
+        if weights is None:
+            weights = np.zeros(len(prices))
+        return self._most_violated(prices, weights, tolerance, self._batch)
+
+    def _most_violated(self, prices: Vector, weights: Vector, tolerance: float, most: int) -> Places:
+        found: Places = most_violated(prices, weights, self._is_member, tolerance, self._programme.nonnegative, most)
         return found
 
     def _opening(self) -> Places:
         """The first working set: each row's largest entry, and the features with the largest sum over rows."""
         rows, features = self._programme.rows.shape
-        sums = self._programme.steepness(self._programme.prices(self._programme.balanced(1.0 / self._programme.scales)))
-        count = min(max(2 * rows, 64), features)
-        chosen = np.zeros(features, dtype=bool)
-        chosen[np.argpartition(sums, features - count)[features - count :]] = True
-        chosen[self._programme.rows.peaks()] = True
-        return np.flatnonzero(chosen)
+        sums = self._programme.prices(self._programme.balanced(1.0 / self._programme.scales))
+        steepest = self._most_violated(sums, np.zeros(features), -1.0, max(rows // 2, 64))
+        return np.union1d(steepest, self._programme.rows.peaks())
 
     def _admit(self, features: Places, weights: Vector) -> None:
         self._append(self._programme.columns(features), weights[features])
@@ -158,7 +155,7 @@ class Simplex:
         t.matrix[:, start:stop] = columns
         t.high[start:stop] = bounds
         t.low[start:stop] = -np.inf if self._programme.nonnegative else -bounds
-        t.price[start:stop] = t.multiplier @ columns
+        t.price[start:stop] = np.einsum("i,ij->j", t.multiplier, columns)  # in one order, unlike a threaded product
         t.feature_edge[start:stop] = 1.0 + np.einsum("ij,ij->j", columns, columns)
         if start == self._shift:
             t.row_edge[:] = 1.0 + np.einsum("ij,ij->i", columns, columns)

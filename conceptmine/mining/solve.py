@@ -1,18 +1,17 @@
-"""From a programme to a certified answer: which solver is asked, which of several minimisers is taken, what is refused."""
+"""From a programme to a certified answer: which solver is asked, which minimiser is taken, what is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-import numpy as np
-
+from conceptmine.errors import InputError
 from conceptmine.mining.highs import Highs
 from conceptmine.mining.programme import Certified, Programme, certify
 from conceptmine.mining.rows import Vector
 from conceptmine.mining.simplex import Simplex
 from conceptmine.mining.solution import SolverError
-from conceptmine.mining.ties import tie_weights
+from conceptmine.mining.ties import no_weights, tie_weights
 from conceptmine.mining.witness import Contradiction, zero_row
 
 Method = Literal["auto", "simplex", "interior", "highs", "cvxpy"]
@@ -68,18 +67,28 @@ def solve(programme: Programme, method: Method = "auto") -> Certified | Contradi
     return best
 
 
+def check_method(method: Method) -> None:
+    """Raise InputError for a name that is no solver's."""
+    if method not in get_args(Method):
+        raise InputError(f"method is {method!r}; expected one of {', '.join(get_args(Method))}")
+
+
 def _order(method: Method) -> tuple[Callable[[Programme], Solver], ...]:
     if method == "simplex":
         return (Simplex,)
     if method == "highs":
         return (Highs,)
+    if method == "cvxpy":
+        from conceptmine.mining.conic import Conic  # cvxpy takes a second to import, and only comparisons need it
+
+        return (Conic,)
     return (Simplex, Highs)
 
 
 def _ask(solver: Solver, programme: Programme) -> Certified | Contradiction | None:
     features = programme.rows.shape[1]
     best: Certified | None = None
-    for weights in (tie_weights(features), np.ones(features)):
+    for weights in (tie_weights(features), no_weights(features)):
         proof = solver.optimise(weights)
         if proof is not None:
             return proof
