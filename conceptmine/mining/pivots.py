@@ -42,14 +42,19 @@ TOLERANCE = 1e-10
 
 _SLIP = 1e-12  # How far Harris's first pass lets a bound be overstepped.
 _SMALL = 1e-10  # Entries of a direction this small beside its multipliers are rounding.
+_LONGEST = 1e8  # Squared edges above this no longer say much: they only ever grow.
 _OLDEST = 100  # Updates after which inverse and point are made anew.
 
 
 @kernel
 def _freshen(t, v, residual):
-    """Inverse, λ and v from scratch; False where the basis is singular."""
+    """Inverse, λ and v from scratch; False where the basis is singular. Edges that have grown too long start again."""
     if t.size[AGE] > 0 and not invert(t):
         return False
+    p = t.size[P]
+    if max(t.row_edge.max(), t.feature_edge[:p].max()) > _LONGEST:
+        t.row_edge[:] = 1.0
+        t.feature_edge[:p] = 1.0
     dual_point(t)
     primal_point(t, v, residual)
     return True
@@ -69,7 +74,7 @@ def ascend(t, most, ray):
         k, p = t.size[K], t.size[P]
 
         # Which row's margin, or which feature's sign, is worst?
-        worst, entering, released, factor = 0.0, -1, -1, 1.0
+        worst, entering, released, factor = -1.0, -1, -1, 1.0
         for i in range(n):
             state, r = t.row_state[i], residual[i]
             if (state == AT_ZERO and r > TOLERANCE) or (state == AT_CAP and r < -TOLERANCE):
@@ -239,7 +244,7 @@ def descend(t, most):
         k, p = t.size[K], t.size[P]
 
         # Which bound is worst overstepped, by a feature's price or a row's multiplier?
-        worst, entering, leaving, side, capped = 0.0, -1, -1, 1.0, False
+        worst, entering, leaving, side, capped = -1.0, -1, -1, 1.0, False
         for j in range(p):
             over = max(t.price[j] - t.high[j], t.low[j] - t.price[j])
             if over > TOLERANCE and t.feature_state[j] == OUTSIDE:

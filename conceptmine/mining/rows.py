@@ -80,7 +80,7 @@ class DifferenceRows:
 
     def pick(self, rows: Places) -> Matrix:
         """As in `Rows`."""
-        picked = self._matrix[rows].astype(np.float64)
+        picked: Matrix = self._matrix[rows].astype(np.float64)
         return picked if self._units is None else picked / self._units
 
     def peaks(self) -> Places:

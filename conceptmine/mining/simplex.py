@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from conceptmine.mining.barrier import Central
 from conceptmine.mining.pivots import OPTIMAL, RAY, ascend, descend
 from conceptmine.mining.pricing import most_violated
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Matrix, Places, Vector
 from conceptmine.mining.solution import SolverError
-from conceptmine.mining.tableau import BASIC, PERMANENT, K, P, Tableau, dual_point, invert, primal_point
+from conceptmine.mining.tableau import BASIC, PERMANENT, K, P, Tableau, dual_point, invert, pivot_order, primal_point
 from conceptmine.mining.witness import WITNESS_TOLERANCE, Contradiction, contradiction
 
 PRICE_TOLERANCE = 1e-9
@@ -32,12 +33,13 @@ class Simplex:
     def __init__(self, programme: Programme) -> None:
         self._programme = programme
         rows, features = programme.rows.shape
-        self._batch = max(rows // 5, 32)
+        self._batch = max(rows // 2, 32)
         self._most = 200 * (rows + 10)
         self._shift = 0 if programme.offset is None else 1
         self._members = np.zeros(0, dtype=np.int64)
         self._is_member = np.zeros(features, dtype=bool)
         self._bounds = np.zeros(0)
+        self._settled = False
         self._t = self._empty(min(features, 4 * rows + 64) + self._shift)
         if programme.offset is not None:
             self._tie_offset(programme.offset)
@@ -47,18 +49,54 @@ class Simplex:
         """Features solved for so far."""
         return len(self._members)
 
+    def adopt(self, members: Places, weights: Vector, central: Central) -> None:
+        """Start from the basis to which an interior point on these features points, instead of from λ = 0.
+
+        A row's multiplier, and a feature's weight, is basic where it is farther from its bound than what it is paired
+        with. Where the optimum is degenerate these are too many of one kind; elimination with complete pivoting then
+        leaves out what depends on the others.
+        """
+        self._admit(members, weights)
+        t, span = self._t, slice(self._shift, int(self._t.size[P]))
+        price = self._programme.columns(members).T @ central.multipliers
+        room = weights[members] - (price if self._programme.nonnegative else np.abs(price))
+        features = np.flatnonzero(np.abs(central.v) > room) + self._shift
+        if self._shift:
+            features = np.concatenate([[0], features])
+        capped = t.cap - central.multipliers < central.hinge  # never in the hard programme, whose cap is infinite
+        rows = np.flatnonzero((central.multipliers > central.surplus) & ~capped)
+        chosen_rows, chosen = pivot_order(np.ascontiguousarray(t.matrix[rows][:, features]), bool(self._shift))
+        if self._shift and len(chosen) == 0:
+            return
+        t.row_state[:] = 0
+        t.row_state[capped] = 1
+        t.feature_state[span] = 0
+        k = len(chosen)
+        t.rows[:k], t.features[:k] = rows[chosen_rows], features[chosen]
+        t.row_state[t.rows[:k]] = BASIC
+        own = t.features[:k] >= self._shift
+        t.side[:k] = 1.0
+        t.side[:k][own] = np.where(central.v[t.features[:k][own] - self._shift] > 0, 1.0, -1.0)
+        t.feature_state[t.features[:k][own]] = 1
+        t.columns[:k] = t.matrix[:, t.features[:k]].T
+        t.size[K] = k
+        if not invert(t):
+            raise SolverError("the basis of the interior point is singular")
+        dual_point(t)
+
     def optimise(self, weights: Vector) -> Contradiction | None:
         """Maximise margins·λ under |rowsᵀλ|ⱼ ≤ weightsⱼ for every feature j, from the basis of the previous call.
 
         Raises SolverError when the basis becomes singular or the pivots run out.
         """
-        climbing = len(self._members) == 0
-        if climbing:
+        climbing = not self._settled
+        if len(self._members) == 0:
             self._admit(self._opening(), weights)
-        else:
-            self._bounds = weights[self._members]
-            self._bound_at(self._bounds)
-            dual_point(self._t)
+        self._bounds = weights[self._members]
+        self._bound_at(self._bounds)
+        dual_point(self._t)
+        if climbing:
+            self._widen()
         ray = np.zeros(len(self._programme.gains))
         revisits = 0
         for _ in range(_ROUNDS):
@@ -82,6 +120,7 @@ class Simplex:
                 continue
             # What rounding has done is seen in a point that is computed afresh.
             if not self._lost_margins() or revisits == _REVISITS:
+                self._settled = True
                 return None
             revisits += 1
             climbing = True
@@ -137,7 +176,7 @@ class Simplex:
         """The first working set: each row's largest entry, and the features with the largest sum over rows."""
         rows, features = self._programme.rows.shape
         sums = self._programme.prices(self._programme.balanced(1.0 / self._programme.scales))
-        steepest = self._most_violated(sums, np.zeros(features), -1.0, max(rows // 2, 64))
+        steepest = self._most_violated(sums, np.zeros(features), -1.0, max(rows, 64))
         return np.union1d(steepest, self._programme.rows.peaks())
 
     def _admit(self, features: Places, weights: Vector) -> None:

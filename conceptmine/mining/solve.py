@@ -7,6 +7,7 @@ from typing import Literal, Protocol, get_args
 
 from conceptmine.errors import InputError
 from conceptmine.mining.highs import Highs
+from conceptmine.mining.interior import Interior
 from conceptmine.mining.programme import Certified, Programme, certify
 from conceptmine.mining.rows import Vector
 from conceptmine.mining.simplex import Simplex
@@ -22,6 +23,8 @@ GAP_TARGET = 1e-9
 GAP_ACCEPTED = 1e-6
 """A solve whose certified gap stays above this raises SolverError: it is not an optimum."""
 
+_MANY_ROWS = 800  # From here on an interior point and few pivots cost less than many pivots.
+
 
 class Solver(Protocol):
     """One programme in the hands of one solver, which keeps its basis between calls."""
@@ -36,6 +39,9 @@ class Solver(Protocol):
 def solve(programme: Programme, method: Method = "auto") -> Certified | Contradiction:
     """The certified optimum of a programme, or the proof that it has no solution.
 
+    "auto" asks the simplex method, from 800 rows on the interior point method first, and in the end HiGHS, until one
+    answer is certified; any other ``method`` asks that solver alone.
+
     Among several minimisers, the one with the smallest Σ wⱼ|vⱼ| is taken, with fixed weights wⱼ that differ per feature
     by less than 1e-7 (`tie_weights`). When these weights would cost more than the gap target, two vertices are no tie
     but only nearly one: the weights are dropped and the true minimiser is taken.
@@ -46,7 +52,7 @@ def solve(programme: Programme, method: Method = "auto") -> Certified | Contradi
     if proof is not None:
         return proof
     best: Certified | None = None
-    for make in _order(method):
+    for make in _order(method, programme.rows.shape[0]):
         try:
             outcome = _ask(make(programme), programme)
         except SolverError:
@@ -73,15 +79,19 @@ def check_method(method: Method) -> None:
         raise InputError(f"method is {method!r}; expected one of {', '.join(get_args(Method))}")
 
 
-def _order(method: Method) -> tuple[Callable[[Programme], Solver], ...]:
+def _order(method: Method, rows: int) -> tuple[Callable[[Programme], Solver], ...]:
     if method == "simplex":
         return (Simplex,)
     if method == "highs":
         return (Highs,)
+    if method == "interior":
+        return (Interior,)
     if method == "cvxpy":
         from conceptmine.mining.conic import Conic  # cvxpy takes a second to import, and only comparisons need it
 
         return (Conic,)
+    if rows >= _MANY_ROWS:
+        return (Interior, Simplex, Highs)
     return (Simplex, Highs)
 
 

@@ -330,3 +330,37 @@ def step(t, weights, i, factor, direction, length):
         t.multiplier[i] += length * factor
     for j in range(t.size[P]):
         t.price[j] += length * direction[j]
+
+
+@kernel
+def pivot_order(matrix, forced):
+    """Rows and columns of ``matrix`` [a, b] in the order of elimination with complete pivoting, as far as it has rank.
+
+    With ``forced`` the first pivot is taken from the first column.
+    """
+    work = matrix.copy()
+    a, b = work.shape
+    row_order, column_order = np.arange(a), np.arange(b)
+    rank = 0
+    while rank < min(a, b):
+        best, at, beside = 0.0, rank, rank
+        stop = rank + 1 if forced and rank == 0 else b
+        for i in range(rank, a):
+            row = work[row_order[i]]
+            for j in range(rank, stop):
+                size = abs(row[column_order[j]])
+                if size > best:
+                    best, at, beside = size, i, j
+        if not best > 1e-9:
+            break
+        row_order[rank], row_order[at] = row_order[at], row_order[rank]
+        column_order[rank], column_order[beside] = column_order[beside], column_order[rank]
+        top, column = work[row_order[rank]], column_order[rank]
+        for i in range(rank + 1, a):
+            row = work[row_order[i]]
+            factor = row[column] / top[column]
+            if factor != 0.0:
+                for j in range(b):
+                    row[j] -= factor * top[j]
+        rank += 1
+    return row_order[:rank], column_order[:rank]

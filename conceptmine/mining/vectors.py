@@ -113,10 +113,15 @@ def separating_vector(
     if solution.vector is None:
         return solution
     vector = solution.vector if chosen is None else solution.vector[chosen]
-    support = np.flatnonzero(vector)
-    high, low = (part[:, support].astype(np.float64) @ vector[support] for part in (above, below))
-    threshold = float(low.max()) if slack is None else _cheapest_threshold(high, low)
+    low = _scores(below, vector)
+    threshold = float(low.max()) if slack is None else _cheapest_threshold(_scores(above, vector), low)
     return replace(solution, threshold=threshold)
+
+
+def _scores(states: NDArray[Any], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """states @ vector in float64 [n], without a float64 copy of all states."""
+    parts = [states[start : start + 256].astype(np.float64) @ vector for start in range(0, len(states), 256)]
+    return np.concatenate(parts)
 
 
 def _cheapest_threshold(high: NDArray[np.float64], low: NDArray[np.float64]) -> float:
