@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from conceptmine.errors import InputError
 
 
-def real_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
+def real_matrix(values: ArrayLike, name: str, *, rows_required: bool = True) -> NDArray[Any]:
     """`values` as a two-dimensional real array with at least one row and one column, not copied when it is one already.
+
+    No rows at all are let pass where they are not required.
 
     Finiteness is not looked at here, so that a memory-mapped matrix stays on disk: see `float64_block`.
 
@@ -27,7 +29,7 @@ def real_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
         raise InputError(
             f"{name} must be two-dimensional [rows, features], not of shape {matrix.shape}; flatten each activation"
         )
-    if matrix.shape[0] == 0:
+    if rows_required and matrix.shape[0] == 0:
         raise InputError(f"{name} has no rows (shape {matrix.shape}); give at least one")
     if matrix.shape[1] == 0:
         raise InputError(f"{name} has no features (shape {matrix.shape}); give at least one column")

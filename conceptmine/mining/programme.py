@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
+from conceptmine.mining.rows import Matrix, Places, Rows, Vector
 
 _NEGLIGIBLE = 1e-12  # A multiplier or an entry this small beside the largest is the rounding of a zero.
 
@@ -21,16 +19,18 @@ class Programme:
     Its dual, which is what gets solved because it has m unknowns instead of d:
     max margins·λ  subject to  ‖rowsᵀλ‖∞ ≤ 1,  offset·λ = 0,  0 ≤ λ ≤ ceiling.
 
-    rows     float64 [m, d].
+    rows     m × d, see `Rows`.
     margins  float64 [m], ≥ 0, at least one positive.
     offset   float64 [m], the coefficient of the free number b, or None where there is no b.
     ceiling  price of one unit of hinge; inf for the hard programme.
+    nonnegative  v ≥ 0 besides; in the dual only rowsᵀλ ≤ 1 is then left.
     """
 
-    rows: Matrix
+    rows: Rows
     margins: Vector
     offset: Vector | None = None
     ceiling: float = np.inf
+    nonnegative: bool = False
 
     @property
     def hard(self) -> bool:
@@ -44,15 +44,35 @@ class Programme:
         One scale for all rows where there is an offset, which ties the rows to each other. Rows without an entry above
         1e-100 get 1, and so count as zero.
         """
-        largest = np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
+        largest = self.rows.largest
         if self.offset is not None:
             largest = np.full_like(largest, largest.max())
         return np.exp2(np.ceil(np.log2(np.where(largest > 1e-100, largest, 1.0))))
 
+    @cached_property
+    def gains(self) -> Vector:
+        """margins / scales in units of a typical one [m]: what the scaled multipliers earn."""
+        return self.margins / self.scales / self.unit
+
+    @cached_property
+    def unit(self) -> float:
+        """A power of two near the median of the positive margins / scales."""
+        gains = self.margins / self.scales
+        gains = gains[gains > 0]
+        gains.partition(len(gains) // 2)
+        return float(np.exp2(np.round(np.log2(gains[len(gains) // 2]))))
+
+    def columns(self, features: Places) -> Matrix:
+        """The features' columns with every row divided by its scale, float64 [m, k]."""
+        return self.rows.columns(features, self.scales)
+
     def prices(self, multipliers: Vector) -> Vector:
-        """rowsᵀλ over all features, in float64 [d]; only rows with a non-zero multiplier are read."""
-        used = np.flatnonzero(multipliers)
-        return multipliers[used] @ self.rows[used]
+        """rowsᵀλ over all features, in float64 [d]."""
+        return self.rows.prices(multipliers)
+
+    def steepness(self, prices: Vector) -> Vector:
+        """How much of its bound of 1 each feature's price uses: the size, or the price itself where v ≥ 0 [d]."""
+        return prices if self.nonnegative else np.abs(prices)
 
     def balanced(self, weights: Vector) -> Vector:
         """Weights ≥ 0 [m] with offset · weights = 0, by shrinking the heavier side; unchanged without an offset."""
@@ -83,36 +103,32 @@ def certify(programme: Programme, vector: Vector, multipliers: Vector) -> Certif
     bounds, balanced over the offset, and shrunk until ‖rowsᵀλ‖∞ ≤ 1 over all d features. Both steps are exact up to
     float64 rounding, so the gap is a bound on the distance to the optimum whatever the solver did.
     """
-    if not (np.isfinite(vector).all() and np.isfinite(multipliers).all()):
+    support = np.flatnonzero(vector > 0 if programme.nonnegative else vector)
+    if not (np.isfinite(vector[support]).all() and np.isfinite(multipliers).all()):
         return None
-    vector = _without_rounding(programme, vector)
-    scores = programme.rows @ vector
+    columns = programme.columns(support)
+    # Entries that move no row beside the others are zeros of a degenerate vertex, after rounding.
+    reach = np.abs(vector[support]) * np.abs(columns).max(axis=0)
+    kept = reach > _NEGLIGIBLE * reach.max(initial=0.0)
+    support, columns = support[kept], columns[:, kept]
+    values = vector[support]
+    scores = np.einsum("ij,j->i", columns, values) * programme.scales
     if programme.hard:
         room = _room(programme, scores)
         if not room > 0:
             return None
-        vector = vector / room
-        objective = float(np.abs(vector).sum())
+        values = values / room
+        objective = float(np.abs(values).sum())
     else:
-        hinges = np.maximum(programme.margins - scores, 0.0)
-        objective = float(np.abs(vector).sum() + programme.ceiling * hinges.sum())
+        hinges = _hinges(programme, scores)
+        objective = float(np.abs(values).sum() + programme.ceiling * hinges.sum())
     if objective <= 0:
         return None
+    cleaned = np.zeros_like(vector)
+    cleaned[support] = values
     feasible = _feasible_multipliers(programme, multipliers)
     gap = (objective - float(programme.margins @ feasible)) / objective
-    return Certified(vector, feasible, objective, max(gap, 0.0))
-
-
-def _without_rounding(programme: Programme, vector: Vector) -> Vector:
-    """The vector without entries that move no row beside the others: zeros of a degenerate vertex, after rounding."""
-    support = np.flatnonzero(vector)
-    if len(support) == 0:
-        return vector
-    reach = np.abs(vector[support]) * np.abs(programme.rows[:, support] / programme.scales[:, None]).max(axis=0)
-    kept = support[reach > _NEGLIGIBLE * reach.max()]
-    cleaned = np.zeros_like(vector)
-    cleaned[kept] = vector[kept]
-    return cleaned
+    return Certified(cleaned, feasible, objective, max(gap, 0.0))
 
 
 def _room(programme: Programme, scores: Vector) -> float:
@@ -124,10 +140,22 @@ def _room(programme: Programme, scores: Vector) -> float:
     return float(scores[below].min() + scores[~below].min())
 
 
+def _hinges(programme: Programme, scores: Vector) -> Vector:
+    """What each row lacks of its margin, under the offset for which the sum is smallest [m]."""
+    lacking = programme.margins - scores
+    if programme.offset is None:
+        return np.maximum(lacking, 0.0)
+    # Σ max(0, lackingᵢ − offsetᵢ b) is convex in b and its slope, −(offsets of +1) at first, grows by 1 at every row's
+    # own b. So it is least where as many rows as there are offsets of +1 have been passed.
+    best = np.sort(lacking / programme.offset)[int((programme.offset > 0).sum()) - 1]
+    return np.maximum(lacking - programme.offset * best, 0.0)
+
+
 def _feasible_multipliers(programme: Programme, multipliers: Vector) -> Vector:
     bounded = np.clip(multipliers, 0.0, programme.ceiling)
     weights = bounded * programme.scales
     bounded[weights < _NEGLIGIBLE * weights.max()] = 0.0
     bounded = programme.balanced(bounded)
-    steepest = float(np.abs(programme.prices(bounded)).max())
+    prices = programme.prices(bounded)
+    steepest = float(prices.max()) if programme.nonnegative else float(max(prices.max(), -prices.min()))
     return bounded / max(1.0, steepest)
