@@ -66,6 +66,12 @@ def mine(
     null: Annotated[
         bool, typer.Option("--null", help="flip each root's pairs by a coin: nothing should be supported")
     ] = False,
+    oracle: Annotated[
+        str | None, typer.Option(help="UCI engine that judges the concepts' moves, such as stockfish")
+    ] = None,
+    tablebases: Annotated[
+        str | None, typer.Option(help="folder of Syzygy tablebases that judge them where few men are left")
+    ] = None,
 ) -> None:
     """Mine concepts: from games to a ranked table, puzzles and a report in one folder."""
     from conceptmine.pipeline import checked_settings
@@ -83,6 +89,8 @@ def mine(
         device=_device(device),
         workers=_workers(workers),
         null=null,
+        oracle=oracle,
+        tablebases=tablebases,
     )
     folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     with _resumable(folder):

@@ -20,6 +20,7 @@ from conceptmine.activations import ActivationStore
 from conceptmine.contrast import ContrastRule, Lines, SubparLine, contrast_rows
 from conceptmine.errors import InputError
 from conceptmine.pipeline.context import RunContext, StageResult
+from conceptmine.pipeline.settings import MiningSettings
 from conceptmine.positions import GameRecord, board_of, sample_positions, stable_rank
 from conceptmine.runfolder import schemas
 
@@ -80,7 +81,7 @@ def find_pairs(context: RunContext) -> StageResult:
     for lines in _lines_by_position(context.folder.read_table("lines", schemas.LINES), records):
         position_id, horizon, found = lines
         rule = ContrastRule(horizon=horizon, players="two")
-        turned = settings.null and stable_rank(settings.seed, "null", position_id) % 2 == 1
+        turned = is_turned(settings, position_id)
         for row in contrast_rows(found, rule):
             plus, minus = state(position_id, row.plus), state(position_id, row.minus)
             if turned:
@@ -193,6 +194,11 @@ def _corpus_games(context: RunContext) -> dict[str, list[GameRecord]]:
         else:
             kept.append(game)
     return {"human": kept, "machine": found["machine"]}
+
+
+def is_turned(settings: MiningSettings, position_id: str) -> bool:
+    """Whether a run with ``null`` exchanges the better and the worse side of all that comes from a position."""
+    return settings.null and stable_rank(settings.seed, "null", position_id) % 2 == 1
 
 
 def load_pairs(context: RunContext) -> PairTable:

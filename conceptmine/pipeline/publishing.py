@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from conceptmine.pipeline.candidates import CANDIDATES
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
+from conceptmine.pipeline.correctness import JUDGED
 from conceptmine.pipeline.judging import EVIDENCE
 from conceptmine.pipeline.originality import NOVEL
 from conceptmine.pipeline.settings import SUPPORT_LEVEL
+from conceptmine.pipeline.steering import STEERED
 from conceptmine.pipeline.teaching import TAUGHT
 from conceptmine.pipeline.workers import agent_at
 from conceptmine.puzzles import read_prototypes, select_puzzles, write_puzzles
@@ -22,6 +24,8 @@ from conceptmine.report import build_report
 from conceptmine.runfolder import schemas
 from engines.search import search
 
+# What stages before this one have measured: intermediate tables with a row for each concept that they looked at.
+_MEASURED = {"evidence": EVIDENCE, "taught": TAUGHT, "novel": NOVEL, "steered": STEERED, "judged": JUDGED}
 _VERIFY_FACTOR = 4  # a puzzle's move must still be best with four times the simulations
 _BOARDS_A_TASK = 4  # puzzles are proposed a few at a time
 
@@ -45,6 +49,7 @@ CONCEPTS = pa.schema(
         ],
         pa.field("not_taught_because", pa.string()),
         pa.field("human_likelihood_control", pa.float64()),
+        *[measured.field(name) for measured in (STEERED, JUDGED) for name in measured.names if name != "concept_id"],
     ]
 )
 
@@ -52,7 +57,7 @@ CONCEPTS = pa.schema(
 def rank_candidates(context: RunContext) -> StageResult:
     """Join what the filters measured into ``concepts.parquet`` (in the order of the vectors) and settle the funnel."""
     by_id = {}
-    for name, schema in (("evidence", EVIDENCE), ("taught", TAUGHT), ("novel", NOVEL)):
+    for name, schema in _MEASURED.items():
         by_id[name] = {row["concept_id"]: row for row in context.folder.read_table(f"scratch/{name}", schema)}
     rows: list[dict[str, Any]] = []
     for candidate in context.folder.read_table("scratch/concepts", CANDIDATES):
@@ -60,7 +65,7 @@ def rank_candidates(context: RunContext) -> StageResult:
         row |= {name: candidate[name] for name in candidate if name in row}
         roots = candidate["roots"]
         row |= {"root_position_ids": roots, "root_games": len(roots.split())}
-        for name in ("evidence", "taught", "novel"):
+        for name in _MEASURED:
             measured = by_id[name].get(candidate["concept_id"], {})
             row |= {key: value for key, value in measured.items() if key in row}
             if name == "taught":

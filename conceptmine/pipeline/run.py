@@ -17,12 +17,14 @@ from conceptmine.errors import InputError
 from conceptmine.pipeline.candidates import mine_candidates
 from conceptmine.pipeline.context import RunContext, StageResult
 from conceptmine.pipeline.corpora import gather_games
+from conceptmine.pipeline.correctness import judge_moves
 from conceptmine.pipeline.judging import judge_candidates
 from conceptmine.pipeline.originality import measure_novelty
 from conceptmine.pipeline.pairs import capture_states, find_pairs
 from conceptmine.pipeline.publishing import make_puzzles, rank_candidates, write_report
 from conceptmine.pipeline.rollouts import find_candidates, search_positions
 from conceptmine.pipeline.settings import MiningSettings, network_path
+from conceptmine.pipeline.steering import steer_concepts
 from conceptmine.pipeline.teaching import teach_candidates
 from conceptmine.pipeline.workers import Workers, one_thread
 from conceptmine.runfolder import Manifest, RunFolder
@@ -39,6 +41,8 @@ STAGES: Final[Mapping[str, Stage]] = {
     "evidence": judge_candidates,
     "teachability": teach_candidates,
     "novelty": measure_novelty,
+    "steering": steer_concepts,
+    "correctness": judge_moves,
     "ranking": rank_candidates,
     "puzzles": make_puzzles,
     "report": write_report,
@@ -69,6 +73,8 @@ def mine(settings: MiningSettings, out: Path, *, console: Console | None = None)
     }
     if settings.human is not None:
         inputs["human"] = Path(settings.human)
+    if settings.oracle is not None:
+        inputs["oracle"] = Path(settings.oracle)
     missing = [path for path in (out, *out.parents) if not path.exists()]
     folder = RunFolder.create(
         out, arguments=settings.as_arguments(), seed=settings.seed, inputs=inputs, stages=list(STAGES)

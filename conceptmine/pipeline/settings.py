@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from conceptmine.errors import InputError
+from conceptmine.evidence.correctness import check_oracle, check_tablebases
 from engines.networks import Agent, load_agent, shipped_agents
 
 DEFAULT_AGENT = "ladder-final"
@@ -34,7 +36,10 @@ class MiningSettings:
     move subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together, and all
     at once; ``taught`` concepts with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool
     at most are prototypes; ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations``
-    shuffles; ``flips`` is the size of the sign-flip null.
+    shuffles; ``flips`` is the size of the sign-flip null; the taught concepts are amplified with strengths
+    ``steering_alphas`` and ``steering_beta`` (α and β of section 5.1.3); the moves in ``judged_positions`` of each are
+    searched again with ``judged_factor`` times the simulations, and judged by ``oracle`` (a UCI engine, with
+    ``oracle_nodes``) and ``tablebases`` (a folder) where these are given.
     """
 
     agent: str
@@ -63,6 +68,13 @@ class MiningSettings:
     corpus_positions: int = 800
     permutations: int = 99
     flips: int = 19_999
+    steering_alphas: tuple[float, ...] = (0.1, 0.2, 0.4)
+    steering_beta: float = 0.1
+    judged_positions: int = 12
+    judged_factor: int = 8
+    oracle: str | None = None
+    oracle_nodes: int = 200_000
+    tablebases: str | None = None
 
     @property
     def games(self) -> int:
@@ -120,11 +132,14 @@ def checked_settings(
     device: str,
     workers: int,
     null: bool,
+    oracle: str | None = None,
+    tablebases: str | None = None,
 ) -> MiningSettings:
     """Settings from what a person typed; every mistake that can be seen now is refused now.
 
     Raises:
-        InputError: a number out of range, an unknown layer, a missing file or a missing --weaker.
+        InputError: a number out of range, an unknown layer, a missing file, a missing --weaker, an oracle that cannot
+            be started, or a folder without tablebases.
         NetworkFormatError: a network that cannot be read.
     """
     if roots < 4:
@@ -157,6 +172,11 @@ def checked_settings(
                 f"The student {student} sees positions in input format {taught}, and {strong.name} in format"
                 f" {strong.input_format}: name --students of the same format, or nothing can be taught."
             )
+    if oracle is not None:
+        oracle = shutil.which(oracle) or oracle
+        check_oracle(oracle)
+    if tablebases is not None:
+        check_tablebases(Path(tablebases))
     return MiningSettings(
         agent=str(agent or DEFAULT_AGENT),
         weaker=str(weaker or DEFAULT_WEAKER),
@@ -171,6 +191,8 @@ def checked_settings(
         null=null,
         human_network=HUMAN_NETWORK,
         pool=3 * roots,
+        oracle=oracle,
+        tablebases=tablebases,
     )
 
 

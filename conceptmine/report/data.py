@@ -79,6 +79,12 @@ class Concept:
     student: str
     student_agreement: float | None
     student_rule_met: bool | None
+    move_correct: float | None
+    move_correct_low: float | None
+    move_correct_high: float | None
+    move_correct_control: float | None
+    correctness_positions: int | None
+    correctness_judges: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class RunData:
     teachability: Mapping[str, tuple[Row, ...]]
     novelty: Mapping[str, tuple[Row, ...]]
     controls: tuple[Row, ...]
+    steering: Mapping[str, tuple[Row, ...]]
+    steering_controls: Mapping[str, tuple[Row, ...]]
     games: Mapping[str, int]
     roots: int | None
     pool: int | None
@@ -120,6 +128,8 @@ def read_run(run_dir: Path, *, detailed: int) -> RunData:
         teachability=_grouped(_rows(run_dir, "teachability", "concept_id", best), "concept_id"),
         novelty=_grouped(_rows(run_dir, "novelty", "concept_id", best), "concept_id"),
         controls=tuple(_rows(run_dir, "controls")),
+        steering=_grouped(_rows(run_dir, "steering"), "concept_id"),
+        steering_controls=_grouped(_rows(run_dir, "steering_controls"), "concept_id"),
         games={corpus: games.count(corpus) for corpus in sorted(set(games))},
         roots=roles.count("root") if roles else None,
         pool=roles.count("pool") if roles else None,
@@ -218,6 +228,12 @@ def _concept(row: Row) -> Concept:
         student=text(row, "student"),
         student_agreement=number(row, "student_agreement"),
         student_rule_met=flag(row, "student_rule_met"),
+        move_correct=number(row, "move_correct"),
+        move_correct_low=number(row, "move_correct_low"),
+        move_correct_high=number(row, "move_correct_high"),
+        move_correct_control=number(row, "move_correct_control"),
+        correctness_positions=whole(row, "correctness_positions"),
+        correctness_judges=text(row, "correctness_judges"),
     )
 
 

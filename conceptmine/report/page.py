@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from conceptmine.errors import InputError
-from conceptmine.report import figures, findings, view
+from conceptmine.report import figures, findings, steered, view
 from conceptmine.report.boards import sprite
 from conceptmine.report.data import RunData, read_run
 from conceptmine.report.wording import THIN, grouped, several
@@ -66,6 +66,7 @@ def render(run: RunData, *, has_puzzles: bool) -> str:
             columns=view.COLUMNS,
             rows=view.table(run.concepts, len(cards), TABLE_ROWS),
             cards=cards,
+            steered=steered.concepts(run),
             yardsticks=figures.yardsticks(run.controls, run.concepts),
             p_values=figures.p_values(run.concepts),
             satisfactions=figures.satisfactions(run.concepts),

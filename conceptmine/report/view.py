@@ -10,7 +10,7 @@ from typing import Any
 import chess
 from markupsafe import Markup
 
-from conceptmine.report import figures, findings
+from conceptmine.report import figures, findings, steered
 from conceptmine.report.boards import Arrow, board_svg
 from conceptmine.report.data import Concept, Manifest, Row, RunData, number, text, whole
 from conceptmine.report.wording import (
@@ -216,6 +216,14 @@ COLUMNS = (
         True,
         lambda c: percent(c.human_likelihood, 0),
         lambda c: c.human_likelihood,
+    ),
+    Column(
+        "Right",
+        "Share of the agent's moves in the concept's positions that are right by the best judge there is: tablebases, "
+        "another engine, or only a deeper search of the agent itself. The 95 % interval stands below.",
+        True,
+        lambda c: steered.right(c),
+        lambda c: c.move_correct,
     ),
 )
 

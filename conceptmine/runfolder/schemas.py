@@ -14,12 +14,15 @@ import pyarrow as pa
 __all__ = [
     "CONCEPTS",
     "CONTROLS",
+    "CORRECTNESS",
     "GAMES",
     "HELDOUT_PLIES",
     "LINES",
     "NOVELTY",
     "POSITIONS",
     "PROTOTYPES",
+    "STEERING",
+    "STEERING_CONTROLS",
     "TEACHABILITY",
 ]
 
@@ -159,3 +162,51 @@ CONTROLS: Final = pa.schema(
     ]
 )
 """Yardsticks that are no concepts: the value head, material."""
+
+STEERING: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("arm", pa.string()),
+        _required("draws", pa.int32()),
+        _required("alpha", pa.float64()),
+        _required("log_odds", pa.float64()),
+        _optional("low", pa.float64()),
+        _optional("high", pa.float64()),
+        _optional("value", pa.float64()),
+        _optional("chosen", pa.float64()),
+    ]
+)
+"""Change of the log-odds of best against subpar move (nats) by strength; arm is "concept" or a kind of control."""
+
+STEERING_CONTROLS: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("arm", pa.string()),
+        _required("draws", pa.int32()),
+        _required("excess", pa.float64()),
+        _required("excess_low", pa.float64()),
+        _required("excess_high", pa.float64()),
+        _required("better", pa.int32()),
+        _required("roots", pa.int32()),
+        _required("sign_p", pa.float64()),
+        _required("rank_p", pa.float64()),
+    ]
+)
+"""The concept's slope (nats per unit of strength) less that of a kind of control, on the same roots."""
+
+CORRECTNESS: Final = pa.schema(
+    [
+        _optional("concept_id", pa.string()),
+        _required("position_id", pa.string()),
+        _required("role", pa.string()),
+        _required("move", pa.string()),
+        _required("judge", pa.string()),
+        _required("judge_move", pa.string()),
+        _required("agrees", pa.bool_()),
+        _optional("loss", pa.float64()),
+        _required("unit", pa.string()),
+        _required("right", pa.bool_()),
+        _required("counts", pa.bool_()),
+    ]
+)
+"""A row for each judge of a move; role is "root", "prototype" or "control" (of no concept: concept_id is null)."""

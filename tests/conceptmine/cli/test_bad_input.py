@@ -44,6 +44,9 @@ def _one_sentence(err: str) -> str:
         (["--human", "games-that-are-not-there.pgn"], "There is no file games-that-are-not-there.pgn"),
         (["--device", "abacus"], "--device is 'abacus': give auto, cpu or cuda."),
         (["--students", "pupil.pb.gz"], "There is no network file pupil.pb.gz"),
+        (["--oracle", "engine-that-is-not-there"], "There is no engine engine-that-is-not-there"),
+        (["--oracle", "false"], "cannot be started"),
+        (["--tablebases", "tables-that-are-not-there"], "holds no Syzygy tablebases"),
     ],
 )
 def test_a_wrong_option_of_mine(

@@ -11,9 +11,11 @@ import pytest
 from conceptmine.pipeline import MiningSettings
 from conceptmine.pipeline.candidates import CANDIDATES
 from conceptmine.pipeline.context import RunContext
+from conceptmine.pipeline.correctness import JUDGED
 from conceptmine.pipeline.judging import EVIDENCE
 from conceptmine.pipeline.originality import NOVEL
 from conceptmine.pipeline.publishing import CONCEPTS, rank_candidates
+from conceptmine.pipeline.steering import STEERED
 from conceptmine.pipeline.teaching import TAUGHT
 from conceptmine.pipeline.workers import Workers
 from conceptmine.runfolder import RunFolder, schemas
@@ -64,8 +66,15 @@ def context(tiny_settings: MiningSettings, tiny_networks: Mapping[str, Path], tm
         for (name, schema), values in zip(schemas_of, measured, strict=True):
             if values is not None:
                 tables[name].append(dict.fromkeys(schema.names) | {"concept_id": concept_id} | values)
+    for name, schema, values in (
+        ("steered", STEERED, {"steer_slope": 1.5, "steer_p": 0.05}),
+        ("judged", JUDGED, {"move_correct": 0.75, "correctness_judges": "oracle"}),
+    ):
+        tables[name] = [dict.fromkeys(schema.names) | {"concept_id": "c4"} | values]
     tables["taught"][0]["reason"] = "only 3 of 9 pool positions are prototypes"
-    for name, schema in (("concepts", CANDIDATES), ("evidence", EVIDENCE), ("taught", TAUGHT), ("novel", NOVEL)):
+    written = {"concepts": CANDIDATES, "evidence": EVIDENCE, "taught": TAUGHT, "novel": NOVEL}
+    written |= {"steered": STEERED, "judged": JUDGED}
+    for name, schema in written.items():
         folder.write_table(f"scratch/{name}", tables[name], schema)
     with folder:
         yield RunContext(folder, tiny_settings, Workers(1), lambda text: None)
@@ -92,6 +101,9 @@ def test_the_table_keeps_each_filters_own_verdict(context: RunContext) -> None:
     assert verdicts["c6"] == (None, None, True)
     assert rows["c4"]["root_games"] == 3
     assert rows["c4"]["root_position_ids"] == "a b c"
+    assert (rows["c4"]["steer_slope"], rows["c4"]["move_correct"]) == (1.5, 0.75)
+    assert (rows["c4"]["steer_p"], rows["c4"]["correctness_judges"]) == (0.05, "oracle")
+    assert rows["c5"]["steer_slope"] is None and rows["c5"]["move_correct"] is None
     assert rows["c1"]["not_taught_because"] == "only 3 of 9 pool positions are prototypes"
 
 

@@ -27,7 +27,8 @@ PROTOTYPE_COLUMNS = ["concept_id", "position_id", "fen", "moves", "split", "scor
 FILES = {
     "manifest.json", "games.parquet", "positions.parquet", "lines.parquet", "trees.parquet", "concepts.parquet",
     "vectors.safetensors", "prototypes.parquet", "heldout_plies.parquet", "teachability.parquet", "novelty.parquet",
-    "controls.parquet", "puzzles.csv", "report.html",
+    "controls.parquet", "steering.parquet", "steering_controls.parquet", "correctness.parquet", "puzzles.csv",
+    "report.html",
 }  # fmt: skip
 
 
@@ -74,6 +75,9 @@ def test_concepts_begin_with_the_columns_of_the_contract(unbroken: Path) -> None
         ("teachability", schemas.TEACHABILITY),
         ("novelty", schemas.NOVELTY),
         ("controls", schemas.CONTROLS),
+        ("steering", schemas.STEERING),
+        ("steering_controls", schemas.STEERING_CONTROLS),
+        ("correctness", schemas.CORRECTNESS),
     ],
 )
 def test_every_table_has_its_schema_and_rows(unbroken: Path, name: str, schema: Any) -> None:
@@ -290,3 +294,62 @@ def test_the_report_stands_alone(unbroken: Path) -> None:
 
 def test_the_manifest_is_plain_json(unbroken: Path) -> None:
     assert json.loads((unbroken / "manifest.json").read_text())["arguments"]["roots"] == 24
+
+
+def test_taught_concepts_are_steered_against_every_kind_of_control(
+    tables: dict[str, list[dict[str, Any]]], tiny_settings: MiningSettings
+) -> None:
+    curves: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in tables["steering"]:
+        curves[row["concept_id"], row["arm"]].append(row)
+    compared = {(row["concept_id"], row["arm"]): row for row in tables["steering_controls"]}
+    steered = {concept_id for concept_id, _ in curves}
+    assert steered == {row["concept_id"] for row in tables["concepts"] if row["steer_slope"] is not None}
+    assert 0 < len(steered) <= tiny_settings.taught
+    for (concept_id, arm), rows in curves.items():
+        assert [row["alpha"] for row in rows] == [0, *tiny_settings.steering_alphas]
+        assert rows[0]["log_odds"] == 0
+        assert arm == "concept" or compared[concept_id, arm]["draws"] == rows[0]["draws"]
+    test_games = {row["game_id"] for row in tables["positions"] if row["role"] == "root" and row["split"] == "test"}
+    for concept in tables["concepts"]:
+        if concept["concept_id"] not in steered:
+            continue
+        own = [row["log_odds"] for row in curves[concept["concept_id"], "concept"]]
+        alphas = np.array([0, *tiny_settings.steering_alphas])
+        assert concept["steer_slope"] == pytest.approx(alphas @ own / (alphas @ alphas))
+        assert concept["steer_slope_low"] <= concept["steer_slope"] <= concept["steer_slope_high"]
+        shuffled = compared[concept["concept_id"], "shuffled"]
+        assert (concept["steer_excess"], concept["steer_p"]) == (shuffled["excess"], shuffled["rank_p"])
+        assert {"random", "shuffled", "shrink"} <= {arm for name, arm in compared if name == concept["concept_id"]}
+        assert 0 < concept["steer_roots"] <= len(test_games)
+
+
+def test_the_moves_of_taught_concepts_are_judged_by_a_deeper_search(
+    tables: dict[str, list[dict[str, Any]]], tiny_settings: MiningSettings
+) -> None:
+    by_concept: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    for row in tables["correctness"]:
+        by_concept[row["concept_id"]].append(row)
+        assert row["judge"] == "search" and row["unit"] == "value w − l" and row["counts"]
+        assert row["agrees"] == (row["move"] == row["judge_move"])
+        assert row["right"] == (row["agrees"] or (row["loss"] is not None and row["loss"] <= 0.05))
+    controls = by_concept.pop(None)
+    assert {row["role"] for row in controls} == {"control"}
+    prototypes = {(row["concept_id"], row["position_id"]) for row in tables["prototypes"]}
+    moves = {row["position_id"]: row["agent_move"] for row in tables["positions"]}
+    judged = {row["concept_id"]: row for row in tables["concepts"] if row["move_correct"] is not None}
+    assert set(judged) == set(by_concept)
+    for concept_id, rows in by_concept.items():
+        concept = judged[concept_id]
+        assert 0 < len(rows) <= tiny_settings.judged_positions
+        assert not {row["position_id"] for row in rows} & {row["position_id"] for row in controls}
+        for row in rows:
+            assert row["move"] == moves[row["position_id"]]
+            if row["role"] == "root":
+                assert row["position_id"] in concept["root_position_ids"].split()
+            else:
+                assert (concept_id, row["position_id"]) in prototypes
+        assert concept["move_correct"] == pytest.approx(np.mean([row["right"] for row in rows]))
+        assert concept["move_correct_low"] <= concept["move_correct"] <= concept["move_correct_high"]
+        assert concept["move_correct_control"] == pytest.approx(np.mean([row["right"] for row in controls]))
+        assert (concept["correctness_positions"], concept["correctness_judges"]) == (len(rows), "search")
