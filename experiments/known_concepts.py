@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,13 @@ import numpy as np
 from conceptmine import capture
 from conceptmine.contrast.known import read_suite
 from conceptmine.errors import InputError
+from conceptmine.evidence.steering import PAPER_BETA, steered
 from conceptmine.pipeline.settings import default_layers
 from conceptmine.pipeline.workers import Workers
 from conceptmine.positions import stable_rank
 from conceptmine.runfolder import file_checksum, write_bytes
 from engines import Agent, load_agent
+from experiments.known.amplification import amplification_table
 from experiments.known.efficiency import efficiency
 from experiments.known.measuring import controls_of, examples_in, game_concepts, openings_of
 from experiments.known.page import markdown, picture
@@ -45,7 +46,10 @@ from experiments.known.summary import curve_points, family_rows, theme_rows
 from experiments.known.themes import judge_theme, theme_tasks
 
 PLACES_OF_PROGRAMS = (os.environ.get("PATH", os.defpath), "/usr/games")
-CURVE_CONCEPTS = 5
+BETAS = (PAPER_BETA, 1.0)
+"""Lengths of amplification's step: the paper's, and as long as the activation itself."""
+
+CURVE_CONCEPTS = 4
 """Concepts of a family that the sample efficiency is measured on, drawn by name and seed."""
 
 
@@ -65,7 +69,7 @@ def main() -> None:
     parser.add_argument("--suite", type=Path, help="EPD file of puzzles with points")
     parser.add_argument("--stockfish", help="program with the classical evaluation (15.1 or older)")
     parser.add_argument("--layers", help="names joined by commas")
-    parser.add_argument("--positions", type=int, default=6000, help="of games, and as many of openings")
+    parser.add_argument("--positions", type=int, default=4000, help="of games, and as many of openings")
     parser.add_argument("--simulations", type=int, default=40, help="of the search after each move of a puzzle")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -110,6 +114,8 @@ def run(arguments: argparse.Namespace) -> None:
             found, too_few = examples_in(early, concepts, arguments.seed)
             more, others = static_tasks(agent, early, found, layers, Path(scratch) / "openings", arguments.seed)
             tasks, refused, controls = tasks + more, refused + too_few, controls | others
+        if not tasks:
+            raise InputError("No concept is shown in enough positions: give more games or positions.")
         say(f"{len(tasks)} concepts × layers, {len(refused)} concepts without enough positions")
         judged = list(workers.map(judge, tasks))
         say("sample efficiency")
@@ -119,9 +125,17 @@ def run(arguments: argparse.Namespace) -> None:
             say("suite themes")
             suite = suite_rows(agent, read_suite(arguments.suite), layers, arguments.simulations, arguments.seed)
             of_themes = theme_tasks(suite, layers, arguments.seed)
-            themes = list(workers.map(judge_theme, of_themes))
-            if find_spec("conceptmine.evidence.steering") is None:
-                not_run.append("amplification: this version has no steering")
+            mined = list(workers.map(judge_theme, of_themes))
+            themes = [judged_theme for judged_theme, _ in mined]
+            say("amplification")
+            at_layer = [i for i, task in enumerate(of_themes) if task.layer == curve_layer(layers)]
+            amplified = amplification_table(
+                lambda layer, vector, alpha, beta: steered(agent, layer, vector, alpha=alpha, beta=beta),
+                [of_themes[i] for i in at_layer],
+                [mined[i][1] for i in at_layer],
+                suite.puzzles,
+                BETAS,
+            )
     rows, curve = theme_rows(themes) + family_rows(judged, controls), curve_points(points)
     seconds = time.monotonic() - begun
     facts = facts_of(agent, pool, suite, arguments, seconds)
@@ -166,9 +180,14 @@ def static_tasks(
     return tasks, {f"{found.family}/{found.name}": control_shares(found, numbers) for found in examples}
 
 
+def curve_layer(layers: Sequence[str]) -> str:
+    """The layer of sample efficiency and amplification: the last but one asked for, usually the body's last."""
+    return layers[-2] if len(layers) > 1 else layers[-1]
+
+
 def curve_tasks(tasks: Sequence[Task], layers: Sequence[str], seed: int) -> list[Task]:
-    """Some concepts of each family, at the body's last layer if it is among those asked for, else at the last."""
-    layer = layers[-2] if len(layers) > 1 else layers[-1]
+    """Some concepts of each family, at one layer; first those that have all the examples."""
+    layer = curve_layer(layers)
     chosen = []
     for family in dict.fromkeys(task.examples.family for task in tasks):
         part = [task for task in tasks if task.examples.family == family and task.layer == layer]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from conceptmine.contrast.known import SuitePuzzle
 from engines.networks import Evaluation
 from experiments.known.judging import random_sparse
-from experiments.known.themes import FOLDS, ThemeTask, theme_vector
+from experiments.known.themes import ThemeTask
 
 ALPHAS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 
@@ -47,8 +47,6 @@ class AmplificationPoint:
     """Along the vector's entries at random features."""
     other_theme: float
     """Along the vector of the next theme."""
-    reversed: float
-    """Along −v."""
     gain: float
     """Mean over puzzles of the concept's points less those of the random vector."""
     gain_error: float
@@ -58,6 +56,7 @@ class AmplificationPoint:
 def amplification_table(
     steer: Steer,
     tasks: Sequence[ThemeTask],
+    vectors: Sequence[NDArray[np.float64]],
     puzzles: Sequence[SuitePuzzle],
     betas: Sequence[float],
     alphas: Sequence[float] = ALPHAS,
@@ -67,15 +66,15 @@ def amplification_table(
     Args:
         steer: makes a steered agent, such as `conceptmine.evidence.steering.steered` with its agent.
         tasks: one a theme, all of one layer; their rows name puzzles by index.
+        vectors: for each task one a fold, float64 [folds, d], mined from the rows of the other folds.
         puzzles: the puzzles that rows name.
         betas: lengths of the step, as shares of the activation's own; the paper's is 0.01.
         alphas: strengths; 0 leaves the network as it is.
     """
     generator = np.random.default_rng(tasks[0].seed)
     arms: list[tuple[list[int], dict[str, NDArray[np.float64]]]] = []
-    by_theme = [_fold_vectors(task) for task in tasks]
-    for place, (task, folds) in enumerate(zip(tasks, by_theme, strict=True)):
-        other = by_theme[(place + 1) % len(by_theme)]
+    for place, (task, folds) in enumerate(zip(tasks, vectors, strict=True)):
+        other = vectors[(place + 1) % len(vectors)]
         alive = np.ptp(task.differences, axis=0) > 0
         for fold, vector in enumerate(folds):
             if not vector.any() or not other[fold].any():
@@ -84,13 +83,12 @@ def amplification_table(
                 "concept": vector,
                 "random": random_sparse(vector, alive, 1, generator)[0],
                 "other_theme": other[fold],
-                "reversed": -vector,
             }
             arms.append((np.unique(task.puzzle[task.fold == fold]).tolist(), directions))
     found = []
     for beta in betas:
         for alpha in alphas:
-            points: dict[str, list[float]] = {name: [] for name in ("concept", "random", "other_theme", "reversed")}
+            points: dict[str, list[float]] = {name: [] for name in ("concept", "random", "other_theme")}
             for tested, directions in arms:
                 chosen = [puzzles[i] for i in tested]
                 for name, direction in directions.items():
@@ -108,14 +106,6 @@ def amplification_table(
                 )
             )
     return found
-
-
-def _fold_vectors(task: ThemeTask) -> list[NDArray[np.float64]]:
-    """For each fold the vector mined from the rows of all others."""
-    rows = task.differences.astype(np.float64)
-    return [
-        theme_vector(rows[task.fold != fold], task.puzzle[task.fold != fold], task.seed)[0] for fold in range(FOLDS)
-    ]
 
 
 def _points(agent: Evaluating, puzzles: Sequence[SuitePuzzle]) -> list[float]:

@@ -97,7 +97,10 @@ def logistic(pairs: Pairs, penalty: float) -> Fit:
     above, below, indicators = _centred(pairs)
     examples = np.concatenate([above, below])
     size = np.sqrt(max(float((examples**2).sum(axis=1).mean()), 1e-24))
-    left, strengths, right = np.linalg.svd(examples / size, full_matrices=False)
+    # Coordinates in the span, from the Gram matrix: examples are few and features many.
+    squares, left = np.linalg.eigh(examples @ examples.T / size**2)
+    kept = squares > 1e-10 * squares[-1]
+    strengths, left = np.sqrt(squares[kept]), left[:, kept]
     places = left * strengths
     labels = np.repeat([1.0, -1.0], [len(above), len(below)])
     thresholds = np.concatenate([indicators, indicators])
@@ -111,7 +114,7 @@ def logistic(pairs: Pairs, penalty: float) -> Fit:
         return value, np.concatenate([slopes @ thresholds, slopes @ places + penalty * weights])
 
     found = minimize(loss, np.zeros(free + len(strengths)), jac=True, method="L-BFGS-B", options={"maxiter": 300})
-    return Fit(found.x[free:] @ right, penalty, float("nan"))
+    return Fit((found.x[free:] / strengths) @ left.T @ examples, penalty, float("nan"))
 
 
 def mean_difference(pairs: Pairs) -> Fit:

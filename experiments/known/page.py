@@ -65,12 +65,12 @@ def markdown(
             "Points of the move that the steered network likes best, as a share of the full ones. Vectors are those of"
             " the theme, mined without the puzzle's fold.",
             "",
-            "| layer | β | α | puzzles | concept | random | other theme | −v | concept − random |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            "| layer | β | α | puzzles | concept | random | other theme | concept − random |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
         lines += [
             f"| {p.layer} | {p.beta:g} | {p.alpha:g} | {p.puzzles} | {p.concept:.3f} | {p.random:.3f} |"
-            f" {p.other_theme:.3f} | {p.reversed:.3f} | {p.gain:+.3f} ± {p.gain_error:.3f} |"
+            f" {p.other_theme:.3f} | {p.gain:+.3f} ± {p.gain_error:.3f} |"
             for p in amplified
         ]
     if refused:

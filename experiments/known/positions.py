@@ -24,7 +24,7 @@ OPENING_PLIES = (10, 24)
 """Plies from which positions are taken; those for openings lie right behind the named lines."""
 
 FEWEST_POSITIONS = 500
-PLAYED_GAMES_FOR = 4
+POSITIONS_A_PLAYED_GAME = 4
 """Positions that a game gives where games must be played first."""
 
 
@@ -44,15 +44,16 @@ class Pool:
     source: str
 
 
-def gathered_games(files: Sequence[Path], games: int, seed: int) -> tuple[list[GameRecord], str]:
-    """So many games, an even choice among those of the files or, without files, of the human-imitation network's."""
+def gathered_games(files: Sequence[Path], positions: int, seed: int) -> tuple[list[GameRecord], str]:
+    """A game for each position, an even choice among those of the files; or the human-imitation network's, fewer."""
     if not files:
         agent = load_agent("human-imitation")
-        played = play_policy_games(agent, [()] * games, temperature=1.0, seed=seed)
+        openings: list[tuple[str, ...]] = [()] * -(-positions // POSITIONS_A_PLAYED_GAME)
+        played = play_policy_games(agent, openings, temperature=1.0, seed=seed)
         records = {game.game_id: game for game in (GameRecord(path_id(None, m), None, m, r) for m, r in played)}
         return list(records.values()), "games of the shipped human-imitation network (not of people)"
     chosen = heapq.nsmallest(
-        games, read_games(files, on_error="skip"), key=lambda game: stable_rank(seed, "known", game.game_id)
+        positions, read_games(files, on_error="skip"), key=lambda game: stable_rank(seed, "known", game.game_id)
     )
     return chosen, ", ".join(path.name for path in files)
 

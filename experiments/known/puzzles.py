@@ -101,7 +101,9 @@ def _searched(agent: Agent, puzzles: Sequence[SuitePuzzle], simulations: int, se
         for move in moves
         if _goes_on(puzzle.board, (move,))
     ]
-    trees = search(agent, [_after(puzzles[i].board, (move,)) for i, move in places], simulations=simulations, seed=seed)
+    trees = search(
+        agent, [_after(puzzles[i].board, (move,)) for i, move in places], simulations=simulations, seed=seed, threads=2
+    )
     found: list[list[SearchedMove]] = [[] for _ in puzzles]
     for (index, move), tree in zip(places, trees, strict=True):
         found[index].append(SearchedMove((move, *tree.line()), -tree.value))

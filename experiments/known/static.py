@@ -27,8 +27,8 @@ from experiments.known.fitting import (
 from experiments.known.judging import RANDOM_DIRECTIONS, ordered, random_sparse, satisfaction, standard_error
 from experiments.known.positions import Pool
 
-TRAINING_PAIRS = 200
-"""Most pairs that a direction is fitted on: 400 examples, twice the largest number of the paper's curve."""
+TRAINING_PAIRS = 100
+"""Most pairs that a direction is fitted on: 200 examples, the largest number of the paper's curve."""
 
 FEWEST_TRAINING = 25
 FEWEST_TEST = 12

@@ -98,18 +98,18 @@ def theme_tasks(rows: SuiteRows, layers: Sequence[str], seed: int) -> list[Theme
     return tasks
 
 
-def judge_theme(task: ThemeTask) -> JudgedTheme:
-    """Mine and judge a theme at a layer, fold by fold."""
+def judge_theme(task: ThemeTask) -> tuple[JudgedTheme, NDArray[np.float64]]:
+    """Mine and judge a theme at a layer, fold by fold; with it the vectors, float64 [FOLDS, d]."""
     generator = np.random.default_rng([task.seed, len(task.puzzle)])
     rows = task.differences.astype(np.float64)
     others = theme_vector(task.others.astype(np.float64), task.others_puzzle, task.seed)[0]
     shares: dict[str, list[float]] = {name: [] for name in ("own", "permuted", "mean", "other", "value")}
     random: list[NDArray[np.float64]] = []
-    nonzero, gaps = [], []
+    vectors, gaps = [], []
     for fold in range(FOLDS):
         train, test = task.fold != fold, task.fold == fold
         vector, gap, slack = theme_vector(rows[train], task.puzzle[train], task.seed)
-        nonzero.append(np.count_nonzero(vector))
+        vectors.append(vector)
         gaps.append(gap)
         flips = dict(
             zip(np.unique(task.puzzle), generator.choice([-1.0, 1.0], len(np.unique(task.puzzle))), strict=True)
@@ -126,7 +126,7 @@ def judge_theme(task: ThemeTask) -> JudgedTheme:
         random.append(held_out(rows[test], task.puzzle[test], directions).root_fractions)
     own = np.array(shares["own"])
     by_direction = np.concatenate(random, axis=1).mean(axis=1)
-    return JudgedTheme(
+    judged = JudgedTheme(
         theme=task.theme,
         layer=task.layer,
         puzzles=len(own),
@@ -139,9 +139,10 @@ def judge_theme(task: ThemeTask) -> JudgedTheme:
         mean_difference=float(np.mean(shares["mean"])),
         other_themes=float(np.mean(shares["other"])),
         value=float(np.mean(shares["value"])),
-        nonzero=float(np.mean(nonzero)),
+        nonzero=float(np.count_nonzero(vectors) / FOLDS),
         widest_gap=float(max(gaps)),
     )
+    return judged, np.array(vectors)
 
 
 def theme_vector(
