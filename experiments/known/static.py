@@ -40,9 +40,8 @@ class Examples:
     """Where a concept is shown: pairs to learn from and positions to judge by, as indices into a pool.
 
     name, family, definition, matched  the concept's.
-    cut                                 where its numbers are cut, found on training games.
-    train, test                         pairs of positions.
-    games_inner                         bool [n_pool]: whether a position's game is in the inner test.
+    cut                                where its numbers are cut, found on training games.
+    train, test                        pairs of positions.
     """
 
     name: str

@@ -2,9 +2,9 @@
 
 The rule. *Cut*: of a binary concept, the positions with 1 and with 0; of any other, the highest and the lowest share of
 the numbers (about a fifth each), whole groups of equal numbers at a time. *One position a game a side*: a game gives at
-most one position that shows the concept and one that does not. *Matching*: positions are put in strata by ply, or by ply and
-the pieces that each side has; each stratum gives equally many of both kinds, paired at random, so that what tells
-strata apart cannot tell the concept. Scores are compared within a stratum only, for the same reason.
+most one position that shows the concept and one that does not. *Matching*: positions are put in strata by ply, or by
+ply and the pieces that each side has; each stratum gives equally many of both kinds, paired at random, so that what
+tells strata apart cannot tell the concept. Scores are compared within a stratum only, for the same reason.
 """
 
 from __future__ import annotations
