@@ -61,7 +61,8 @@ def gathered_games(files: Sequence[Path], positions: int, seed: int) -> tuple[li
 def pool_of(games: Sequence[GameRecord], source: str, positions: int, plies: tuple[int, int], seed: int) -> Pool:
     """So many positions of the games, as few a game as will do, divided by game."""
     per_game = -(-positions // len(games))
-    records = list(sample_positions(games, per_game=per_game, plies=plies, seed=seed))[:positions]
+    sampled = sample_positions(games, per_game=per_game, plies=plies, seed=seed)
+    records = heapq.nsmallest(positions, sampled, key=lambda record: stable_rank(seed, "pool", record.position_id))
     if len(records) < FEWEST_POSITIONS:
         raise InputError(f"The games give {len(records)} positions: give games for at least {FEWEST_POSITIONS}.")
     test = np.array([held_out(record.game_id, seed) for record in records])
