@@ -117,7 +117,11 @@ def run(arguments: argparse.Namespace) -> None:
         if not tasks:
             raise InputError("No concept is shown in enough positions: give more games or positions.")
         say(f"{len(tasks)} concepts × layers, {len(refused)} concepts without enough positions")
-        judged = list(workers.map(judge, tasks))
+        judged = []
+        for answer in workers.map(judge, tasks):
+            judged.append(answer)
+            if len(judged) % 100 == 0:
+                say(f"{len(judged)} judged")
         say("sample efficiency")
         points = [p for part in workers.map(efficiency, curve_tasks(tasks, layers, arguments.seed)) for p in part]
         themes, amplified, suite = [], [], None

@@ -6,6 +6,7 @@ has no meaning while the side to move is in check.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import chess
@@ -82,7 +83,7 @@ def pieces_attacked_by_pawns(board: chess.Board, side: chess.Color) -> float:
 def checks(board: chess.Board, side: chess.Color) -> float:
     """Number of the side's legal moves that give check."""
     there = _to_move(board, side)
-    return float("nan") if there is None else float(sum(there.gives_check(move) for move in there.legal_moves))
+    return float("nan") if there is None else float(len(_checking_moves(there.epd())))
 
 
 def mate_in_one(board: chess.Board, side: chess.Color) -> float:
@@ -90,13 +91,12 @@ def mate_in_one(board: chess.Board, side: chess.Color) -> float:
     there = _to_move(board, side)
     if there is None:
         return float("nan")
-    for move in there.legal_moves:
-        if there.gives_check(move):
-            there.push(move)
-            mate = there.is_checkmate()
-            there.pop()
-            if mate:
-                return 1.0
+    for move in _checking_moves(there.epd()):
+        there.push(move)
+        mate = there.is_checkmate()
+        there.pop()
+        if mate:
+            return 1.0
     return 0.0
 
 
@@ -136,6 +136,13 @@ def can_promote(board: chess.Board, side: chess.Color) -> float:
     if there is None:
         return float("nan")
     return float(any(move.promotion for move in there.generate_legal_moves(from_mask=there.pawns)))
+
+
+@lru_cache(maxsize=16)
+def _checking_moves(position: str) -> tuple[chess.Move, ...]:
+    """The legal moves that give check in a position (its EPD); kept, since several measures ask for them in turn."""
+    board, _ = chess.Board.from_epd(position)
+    return tuple(move for move in board.legal_moves if board.gives_check(move))
 
 
 def _to_move(board: chess.Board, side: chess.Color) -> chess.Board | None:
