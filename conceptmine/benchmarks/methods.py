@@ -1,0 +1,111 @@
+"""The mining methods that are compared, each with what it is given and what it gives.
+
+Every method gets the rows of the same roots, at all features, and the same groups of roots; it gives candidates, all of
+which go through the same evidence, so that a method that offers more pays for it by multiplicity. Where a method has a
+price of its errors to set, it offers its directions at two prices fixed beforehand instead of having one chosen for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptmine.benchmarks.grouping import groups_of
+from conceptmine.benchmarks.planting import PlantedRows
+from conceptmine.benchmarks.probes import logistic_probe, mean_difference, principal_components, support_vector
+from conceptmine.mining import minimal_vector
+
+__all__ = ["METHODS", "PENALTIES", "SLACKS", "Candidates", "Task", "candidates_of", "task_of"]
+
+SLACKS: Final = (3.0, 10.0)
+"""Prices of the soft sparsest vector, in units of the price below which it is zero."""
+
+PENALTIES: Final = (0.1, 1.0)
+"""Prices of the linear SVM and the logistic probe, in units of one over the rows' mean squared length."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a method mines: differences float64 [r, p, d] of the mining roots, and groups of them, that of all first."""
+
+    differences: Matrix
+    groups: Sequence[NDArray[np.int64]]
+
+    def rows(self, group: NDArray[np.int64]) -> Matrix:
+        """All rows of a group, float64 [n, d]."""
+        chosen: Matrix = self.differences[group].reshape(-1, self.differences.shape[-1])
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a method gave: vectors float64 [c, d], none of them zero, and the seconds that it took."""
+
+    vectors: Matrix
+    seconds: float
+
+
+def _one_root(task: Task) -> list[Matrix]:
+    """The paper's form: min ‖v‖₁ subject to d·v ≥ 1 for the rows of one root; a root without a solution gives none."""
+    solutions = (minimal_vector(rows) for rows in task.differences)
+    return [solution.vector for solution in solutions if solution.vector is not None]
+
+
+def _joint(task: Task) -> list[Matrix]:
+    """One sparse vector for many roots: the soft programme, on each group at each price."""
+    found = []
+    for group in task.groups:
+        rows = task.rows(group)
+        critical = 1.0 / np.abs(rows.sum(axis=0)).max()
+        solutions = (minimal_vector(rows, slack=price * critical) for price in SLACKS)
+        found += [solution.vector for solution in solutions if solution.vector is not None]
+    return found
+
+
+def _support_vector(task: Task) -> list[Matrix]:
+    return [support_vector(task.rows(group), price) for group in task.groups for price in PENALTIES]
+
+
+def _logistic(task: Task) -> list[Matrix]:
+    return [logistic_probe(task.rows(group), price) for group in task.groups for price in PENALTIES]
+
+
+def _mean_difference(task: Task) -> list[Matrix]:
+    return [mean_difference(task.rows(group)) for group in task.groups]
+
+
+def _principal(task: Task) -> list[Matrix]:
+    """As many components as there are groups and prices, which is what the other pooled methods offer."""
+    return list(principal_components(task.rows(task.groups[0]), len(task.groups) * len(PENALTIES)))
+
+
+METHODS: Final[dict[str, Callable[[Task], list[Matrix]]]] = {
+    "L1, one root": _one_root,
+    "L1, joint": _joint,
+    "SVM": _support_vector,
+    "logistic probe": _logistic,
+    "mean difference": _mean_difference,
+    "PCA": _principal,
+}
+"""By name, in the order of the tables."""
+
+
+def task_of(rows: PlantedRows, clusters: int, seed: int) -> Task:
+    """The mining side of planted rows, with its groups (see `groups_of`)."""
+    differences = rows.differences(rows.mined)
+    return Task(differences, groups_of(differences, clusters, seed=seed))
+
+
+def candidates_of(method: Callable[[Task], list[Matrix]], task: Task) -> Candidates:
+    """Run a method, leave out vectors that are zero, and take the time."""
+    begun = time.perf_counter()
+    found = [vector for vector in method(task) if vector.any()]
+    seconds = time.perf_counter() - begun
+    return Candidates(np.array(found).reshape(len(found), task.differences.shape[-1]), seconds)

@@ -1,0 +1,220 @@
+"""The results as tables: one description of each, written for the terminal or as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from conceptmine.benchmarks.directions import KINDS
+from conceptmine.benchmarks.motif_bench import MotifOutcome, MotifResult
+from conceptmine.benchmarks.results import Outcome, PlantedResult
+from conceptmine.benchmarks.scoring import FDR
+
+__all__ = ["Sheet", "as_markdown", "as_rich", "motif_sheets", "sheets_of"]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: its title, the headings of its columns, and its rows of as many texts."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sheets_of(result: PlantedResult) -> list[Sheet]:
+    """All tables of a result, the summary over sizes and seeds of each strength first."""
+    strengths = sorted({each.strength for each in result.outcomes})
+    sheets = [_summary(result, strength) for strength in strengths]
+    sheets.append(_by_size(result))
+    sheets.append(_by_kind(result, strengths[-1]))
+    if result.alarms:
+        sheets.append(_calibration(result))
+    return sheets
+
+
+def motif_sheets(result: MotifResult) -> list[Sheet]:
+    """The tables of a taught network: what teaching did, and what each method found."""
+    settings = result.settings
+    verb = "avoid" if settings.dislike else "prefer"
+    facts = (
+        ("positions with such a move where the first choice is one, before", f"{result.played_before:.1%}"),
+        ("after teaching", f"{result.played_after:.1%}"),
+        ("positions where the two disagree", f"{result.roots}"),
+        ("of these with the motif", f"{result.roots_with_motif}"),
+        ("motif pairs of other games", f"{result.pairs}"),
+        ("satisfied by a probe that was told the motif", f"{result.probe:.1%}"),
+    )
+    sheets = [Sheet(f"A copy taught to {verb} {settings.motif}, {settings.steps} steps", ("", ""), facts)]
+    for turned in (False, True):
+        rows = []
+        for method in dict.fromkeys(each.method for each in result.outcomes):
+            own = [each for each in result.outcomes if each.method == method and each.turned == turned]
+            rows.append(_motif_row(method, own))
+        title = "Pairs turned by a coin: nothing to find" if turned else "Mined from the disagreements"
+        headings = (
+            "method",
+            "candidates",
+            "discoveries",
+            "are the motif",
+            "would pass",
+            "motif pairs satisfied",
+            "with motif / without",
+            "AUC",
+            "seconds",
+        )
+        sheets.append(Sheet(f"{title}, {settings.seeds} divisions", headings, tuple(rows)))
+    return sheets
+
+
+def _motif_row(method: str, own: Sequence[MotifOutcome]) -> tuple[str, ...]:
+    discoveries = sum(each.discoveries for each in own)
+    return (
+        method,
+        f"{np.mean([each.candidates for each in own]):.0f}",
+        f"{discoveries / len(own):.1f}",
+        f"{sum(each.true for each in own) / discoveries:.2f}" if discoveries else "–",
+        f"{np.mean([each.base_rate for each in own]):.2f}",
+        _spread(each.motif_pairs for each in own),
+        f"{_spread(each.with_motif for each in own)} / {_spread(each.without_motif for each in own)}",
+        _spread(each.auc for each in own),
+        f"{np.mean([each.seconds for each in own]):.2f}",
+    )
+
+
+def as_rich(sheet: Sheet) -> Table:
+    """For the terminal."""
+    table = Table(title=sheet.title, title_justify="left")
+    for number, heading in enumerate(sheet.headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in sheet.rows:
+        table.add_row(*row)
+    return table
+
+
+def as_markdown(sheet: Sheet) -> str:
+    """As a markdown table under a line with its title."""
+    rule = ["---", *("---:" for _ in sheet.headings[1:])]
+    lines = [f"**{sheet.title}**", ""]
+    lines += [f"| {' | '.join(row)} |" for row in (sheet.headings, rule, *sheet.rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(result: PlantedResult, strength: float) -> Sheet:
+    largest = max(result.settings.roots)
+    rows = []
+    for method, group in _by_method(
+        each for each in result.outcomes if each.strength == strength and each.roots == largest
+    ):
+        rows.append(
+            (
+                method,
+                f"{np.mean([each.score.candidates for each in group]):.0f}",
+                f"{np.mean([each.score.discoveries for each in group]):.1f}",
+                _pooled(group, lambda each: each.score.true),
+                _spread(each.score.recall for each in group),
+                _pooled(group, lambda each: each.score.useless),
+                _spread(found.cosine for each in group for found in each.score.found),
+                _spread(found.satisfaction for each in group for found in each.score.found),
+                f"{np.mean([each.seconds for each in group]):.2f}",
+            )
+        )
+    return Sheet(
+        f"Strength {strength:g}, {largest} roots, {result.settings.seeds} data sets",
+        (
+            "method",
+            "candidates",
+            "discoveries",
+            "precision",
+            "recall",
+            "null true",
+            "|cos|",
+            "satisfied",
+            "s",
+        ),
+        tuple(rows),
+    )
+
+
+def _by_size(result: PlantedResult) -> Sheet:
+    cells = sorted({(each.roots, each.strength) for each in result.outcomes})
+    rows = []
+    for method, group in _by_method(result.outcomes):
+        texts = []
+        for cell in cells:
+            here = [each for each in group if (each.roots, each.strength) == cell]
+            texts.append(
+                f"{np.mean([each.score.recall for each in here]):.2f} / {_pooled(here, lambda each: each.score.true)}"
+            )
+        rows.append((method, *texts))
+    headings = tuple(f"{roots} roots, {strength:g}" for roots, strength in cells)
+    return Sheet("Recall / precision by number of roots and strength", ("method", *headings), tuple(rows))
+
+
+def _by_kind(result: PlantedResult, strength: float) -> Sheet:
+    largest = max(result.settings.roots)
+    rows = []
+    for method, group in _by_method(
+        each for each in result.outcomes if each.strength == strength and each.roots == largest
+    ):
+        texts = []
+        for kind in KINDS:
+            found = [each for outcome in group for each in outcome.score.found if each.kind == kind]
+            text = f"{np.mean([each.recovered for each in found]):.2f}"
+            recovered = [each for each in found if each.recovered]
+            if recovered:
+                text += f", cos {np.mean([each.cosine for each in recovered]):.2f}"
+            if recovered and np.isfinite(recovered[0].top_support):
+                text += (
+                    f", support {np.mean([each.support_precision for each in recovered]):.2f}"
+                    f"/{np.mean([each.support_recall for each in recovered]):.2f}"
+                )
+            texts.append(text)
+        rows.append((method, *texts))
+    return Sheet(
+        f"Recall by kind, strength {strength:g}, {largest} roots (|cos|, precision/recall of the nonzeros)",
+        ("method", *KINDS),
+        tuple(rows),
+    )
+
+
+def _calibration(result: PlantedResult) -> Sheet:
+    sources = list(dict.fromkeys(each.source for each in result.alarms))
+    rows = []
+    for method in dict.fromkeys(each.method for each in result.alarms):
+        texts = []
+        for each in result.alarms:
+            if each.method == method:
+                low, high = each.interval
+                texts.append(f"{each.alarms} of {each.runs} ({100 * low:.0f}–{100 * high:.0f} %)")
+        rows.append((method, *texts))
+    return Sheet(
+        f"Data sets with a discovery (q ≤ {FDR:g}) where nothing is planted, {result.settings.noise_roots} roots each,"
+        " 95 % interval of the rate",
+        ("method", *sources),
+        tuple(rows),
+    )
+
+
+def _by_method(outcomes: Iterable[Outcome]) -> list[tuple[str, list[Outcome]]]:
+    groups: dict[str, list[Outcome]] = {}
+    for each in outcomes:
+        groups.setdefault(each.method, []).append(each)
+    return list(groups.items())
+
+
+def _pooled(group: Sequence[Outcome], count: Callable[[Outcome], int]) -> str:
+    """A share of all discoveries of some data sets together, – without any."""
+    total = sum(each.score.discoveries for each in group)
+    return f"{sum(map(count, group)) / total:.2f}" if total else "–"
+
+
+def _spread(values: Iterable[float]) -> str:
+    """Mean ± standard deviation of the numbers among the values, – without any."""
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "–"
+    return f"{np.mean(known):.2f}" + (f" ± {np.std(known, ddof=1):.2f}" if len(known) > 1 else "")
