@@ -1,9 +1,8 @@
-"""Stage "mining": a convex programme for each root, layer, horizon and choice of players, and for families of roots."""
+"""Stage "mining": a vector for each root, layer, horizon and choice of players, and for families of roots."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,17 @@ from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
 from conceptmine.errors import InputError
-from conceptmine.mining import SolverError, minimal_vector
+from conceptmine.mining.duplicates import distinct_vectors
+from conceptmine.mining.roots import row_orders
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
+from conceptmine.pipeline.families import SolvedFamily, family_tasks, solve_families
 from conceptmine.pipeline.pairs import PairTable, differences, load_pairs
-from conceptmine.positions import stable_rank
+from conceptmine.pipeline.programmes import PLAYERS, Solved, SolveTask, root_programmes, solve_programmes
 from conceptmine.runfolder import schemas
 
-PLAYERS = ("one", "two")
 _PROGRAMMES_A_TASK = 16
+_ROWS_AT_ONCE = 256
+_MARGIN = 1 - 1e-9  # a margin kept up to rounding
 
 CANDIDATES = pa.schema(
     [
@@ -34,38 +36,9 @@ CANDIDATES = pa.schema(
         ("n_rows", pa.int32()),
         ("active_rows", pa.int32()),
         ("nonzeros", pa.int32()),
+        *schemas.FAMILIES,
     ]
 )
-
-
-@dataclass(frozen=True)
-class Programme:
-    """One convex programme: the layer, the rule, the places of its roots and the rows of the pair table."""
-
-    layer: str
-    players: str
-    horizon: int
-    roots: tuple[int, ...]
-    rows: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _SolveTask:
-    store: str
-    pairs: PairTable
-    programmes: tuple[Programme, ...]
-
-
-@dataclass(frozen=True)
-class _Solved:
-    """``status`` as in `mining.Solution`, or "failed" where the solver could prove nothing; the vector when optimal."""
-
-    status: str
-    vector: NDArray[np.float64] | None
-    objective: float
-    gap: float
-    active: int
-    prophylactic: bool
 
 
 def mine_candidates(context: RunContext) -> StageResult:
@@ -75,6 +48,8 @@ def mine_candidates(context: RunContext) -> StageResult:
     so one is solved and the concept is named by what the lines show: *active* where the score rises along the best
     line, *prophylactic* where the best line rather avoids a rise that the subpar line brings. The vector of a
     prophylactic concept is turned, so that a high score always means "the concept is present".
+
+    Every row of every candidate's programme, with its score and multiplier, is written to ``mined_rows.parquet``.
     """
     settings = context.settings
     pairs = load_pairs(context)
@@ -84,108 +59,142 @@ def mine_candidates(context: RunContext) -> StageResult:
         for place, position_id in enumerate(pairs.positions)
         if sides[position_id]["role"] == "root" and sides[position_id]["split"] == "mine"
     ]
-    programmes = _programmes(context, pairs, mined)
-    context.say(f"solving {len(programmes)} convex programmes")
     store = str(context.scratch("states"))
+    programmes = root_programmes(pairs, mined, settings.layers, settings.horizons)
+    context.say(f"solving {len(programmes)} convex programmes of single roots")
     tasks = [
-        _SolveTask(store, pairs, tuple(programmes[i] for i in part))
+        SolveTask(store, pairs, tuple(programmes[i] for i in part))
         for part in chunks(_PROGRAMMES_A_TASK, len(programmes))
     ]
-    rows: list[dict[str, Any]] = []
-    vectors: dict[str, list[NDArray[np.float64]]] = {layer: [] for layer in settings.layers}
-    counts = {"programmes": len(programmes), "optimal": 0, "infeasible": 0, "failed": 0}
-    for task, answers in zip(tasks, context.workers.map(_solve, tasks), strict=True):
-        for programme, solved in zip(task.programmes, answers, strict=True):
-            counts[solved.status] += 1
-            if solved.vector is None:
-                continue
-            vectors[programme.layer].append(-solved.vector if solved.prophylactic else solved.vector)
-            rows.append(
-                {
-                    "concept_id": f"c{len(rows) + 1:05d}",
-                    "layer": programme.layer,
-                    "kind": "prophylactic" if solved.prophylactic else "active",
-                    "players": programme.players,
-                    "horizon": programme.horizon,
-                    "roots": " ".join(pairs.positions[root] for root in programme.roots),
-                    "l1": solved.objective,
-                    "gap": solved.gap,
-                    "n_rows": len(programme.rows),
-                    "active_rows": solved.active,
-                    "nonzeros": int(np.count_nonzero(solved.vector)),
-                }
-            )
-    if not rows:
+    one_root = [answer for answers in context.workers.map(solve_programmes, tasks) for answer in answers]
+    context.say("looking for families of roots")
+    joint = list(context.workers.map(solve_families, family_tasks(store, pairs, settings, one_root)))
+    families = [family for found in joint if found is not None for family in found]
+
+    found: list[Solved | SolvedFamily] = [*(answer for answer in one_root if answer.vector is not None), *families]
+    if not found:
         raise InputError(
             f"None of the {len(programmes)} convex programmes has a solution: give wider --layers."
             if programmes
             else f"None of the {len(mined)} roots to mine from has lines deep enough: give more --simulations."
         )
-    width = ActivationStore.open(context.scratch("states"))
+    kept = _distinct(context, pairs, mined, found)
+    states = ActivationStore.open(context.scratch("states"))
+    vectors: dict[str, list[NDArray[np.float64]]] = {layer: [] for layer in settings.layers}
+    rows: list[dict[str, Any]] = []
+    for place, duplicates in kept.items():
+        answer = _answer(found[place])
+        assert answer.vector is not None  # only such were taken
+        vectors[answer.programme.layer].append(-answer.vector if answer.prophylactic else answer.vector)
+        rows.append(_candidate(f"c{len(rows) + 1:05d}", pairs, found[place], len(duplicates)))
     context.folder.write_arrays(
         "vectors",
-        {layer: np.array(found).reshape(len(found), width.width(layer)) for layer, found in vectors.items()},
+        {layer: np.array(each).reshape(len(each), states.width(layer)) for layer, each in vectors.items()},
     )
     context.folder.write_table("scratch/concepts", rows, CANDIDATES)
-    return StageResult(counts | {"mined_roots": len(mined)}, {"candidates": len(rows)})
+    identified = zip((row["concept_id"] for row in rows), (_answer(found[place]) for place in kept), strict=True)
+    context.folder.write_table("mined_rows", _mined_rows(pairs, identified), schemas.MINED_ROWS)
+    counts = {status: sum(answer.status == status for answer in one_root) for status in ("optimal", "infeasible")}
+    counts["optimal"] += len(families)
+    counts["failed"] = sum(answer.status == "failed" for answer in one_root) + joint.count(None)
+    return StageResult(
+        {"programmes": sum(counts.values())}
+        | counts
+        | {"families": len(families), "duplicates": len(found) - len(rows), "mined_roots": len(mined)},
+        {"candidates": len(rows)},
+    )
 
 
-def _programmes(context: RunContext, pairs: PairTable, mined: list[int]) -> list[Programme]:
+def _answer(found: Solved | SolvedFamily) -> Solved:
+    return found.answer if isinstance(found, SolvedFamily) else found
+
+
+def _distinct(
+    context: RunContext, pairs: PairTable, mined: Sequence[int], found: Sequence[Solved | SolvedFamily]
+) -> dict[int, tuple[int, ...]]:
+    """Places in ``found`` to keep, ascending, each with those that it stands for; rows of roots to mine from decide."""
     settings = context.settings
-    order = sorted(mined, key=lambda place: stable_rank(settings.seed, "family", pairs.positions[place]))
-    found: list[Programme] = []
+    store = ActivationStore.open(context.scratch("states"))
+    rows = np.flatnonzero(np.isin(pairs.position, mined))
+    kept: dict[int, tuple[int, ...]] = {}
     for layer in settings.layers:
-        for horizon in settings.horizons:
-            for players in PLAYERS:
-                by_root = {place: pairs.rows(place, horizon, players) for place in mined}
-                found += [
-                    Programme(layer, players, horizon, (place,), rows) for place, rows in by_root.items() if len(rows)
-                ]
-                # Families only at the short horizon: rows add up, and long lines have nine times as many.
-                if horizon == min(settings.horizons):
-                    members = [place for place in order if len(by_root[place])]
-                    for family in _families(members, settings.family_roots):
-                        rows = np.concatenate([by_root[place] for place in family])
-                        found.append(Programme(layer, players, horizon, family, rows))
-    return found
+        here = [place for place, each in enumerate(found) if _answer(each).programme.layer == layer]
+        if not here:
+            continue
+        answers = [_answer(found[place]) for place in here]
+        vectors = np.array([answer.vector for answer in answers])
+        orders = np.concatenate(
+            [
+                row_orders(differences(store, layer, pairs, rows[part.start : part.stop]).astype(np.float64), vectors)
+                for part in chunks(_ROWS_AT_ONCE, len(rows))
+            ]
+        )
+        distinct = distinct_vectors(
+            vectors,
+            orders,
+            [len(answer.programme.roots) for answer in answers],
+            [answer.gap for answer in answers],
+            cosine=settings.duplicate_cosine,
+            agreement=settings.duplicate_orders,
+        )
+        kept |= {here[i]: tuple(here[j] for j in duplicates) for i, duplicates in distinct.items()}
+    return dict(sorted(kept.items()))
 
 
-def _families(members: list[int], size: int) -> list[tuple[int, ...]]:
-    """Families of exactly ``size`` roots, none in two of them, and one of all roots where that is more."""
-    parts = [tuple(members[i] for i in part) for part in chunks(size, len(members))]
-    families = [part for part in parts if len(part) == size]
-    return [*families, tuple(members)] if len(members) > size else families
+def _candidate(concept_id: str, pairs: PairTable, found: Solved | SolvedFamily, duplicates: int) -> dict[str, Any]:
+    answer = _answer(found)
+    assert answer.vector is not None and answer.scores is not None and answer.multipliers is not None
+    programme = answer.programme
+    row: dict[str, Any] = dict.fromkeys(CANDIDATES.names)
+    row |= {
+        "concept_id": concept_id,
+        "layer": programme.layer,
+        "kind": "prophylactic" if answer.prophylactic else "active",
+        "players": programme.players,
+        "horizon": programme.horizon,
+        "roots": " ".join(pairs.positions[root] for root in programme.roots),
+        "l1": float(np.abs(answer.vector).sum()),
+        "gap": answer.gap,
+        "n_rows": len(programme.rows),
+        "active_rows": int(np.count_nonzero(answer.multipliers)),
+        "nonzeros": int(np.count_nonzero(answer.vector)),
+        "form": "root",
+        "objective": answer.objective,
+        "mined_satisfaction": float(np.mean(answer.scores > 0)),
+        "mined_margin": float(np.mean(answer.scores >= _MARGIN)),
+        "active_share": None if np.isnan(answer.active_share) else answer.active_share,
+        "duplicates": duplicates,
+    }
+    if isinstance(found, SolvedFamily):
+        family, stability = found.family, found.stability
+        row |= {
+            "form": "family",
+            "slack": family.slack,
+            "slack_ratio": family.ratio,
+            "cross_satisfaction": float(family.fit.satisfied.mean()),
+            "rounds": family.rounds,
+            "cohesion": family.cluster.cohesion,
+            "cohesion_p": family.cluster.p,
+            "stability": stability.cosine,
+            "stability_low": stability.cosine_low,
+            "stability_high": stability.cosine_high,
+            "sign_agreement": stability.sign_agreement,
+        }
+    return row
 
 
-def _solve(task: _SolveTask) -> list[_Solved]:
-    store = ActivationStore.open(Path(task.store))
-    return [_solve_one(store, task.pairs, programme) for programme in task.programmes]
+def _mined_rows(pairs: PairTable, identified: Iterator[tuple[str, Solved]]) -> Iterator[dict[str, Any]]:
+    for concept_id, answer in identified:
+        assert answer.scores is not None and answer.multipliers is not None  # only such were taken
+        for place, score, multiplier in zip(answer.programme.rows, answer.scores, answer.multipliers, strict=True):
+            yield {
+                "concept_id": concept_id,
+                "position_id": pairs.positions[pairs.position[place]],
+                "ply": int(pairs.ply[place]),
+                "branch": int(pairs.branch[place]),
+                "score": float(score),
+                "multiplier": float(multiplier),
+            }
 
 
-def _solve_one(store: ActivationStore, pairs: PairTable, programme: Programme) -> _Solved:
-    try:
-        solution = minimal_vector(differences(store, programme.layer, pairs, programme.rows))
-    except SolverError:
-        return _Solved("failed", None, np.inf, np.nan, 0, False)
-    if solution.vector is None:
-        return _Solved("infeasible", None, np.inf, np.nan, len(solution.active), False)
-    prophylactic = _avoids_a_rise(store, pairs, programme, solution.vector)
-    return _Solved("optimal", solution.vector, solution.objective, solution.gap, len(solution.active), prophylactic)
-
-
-def _avoids_a_rise(store: ActivationStore, pairs: PairTable, programme: Programme, vector: NDArray[np.float64]) -> bool:
-    """Whether −v rises along the subpar lines by more than v rises along the best line, from the roots.
-
-    Read at even plies only: at odd ones the planes show the other player's side, and scores cannot be compared with the
-    root's.
-    """
-    rows = programme.rows[pairs.ply[programme.rows] % 2 == 0]
-    if len(rows) == 0:
-        return False
-    start = store.rows(programme.layer, pairs.root_state[pairs.position[rows]]) @ vector
-    rise = float(np.mean(store.rows(programme.layer, pairs.plus[rows]) @ vector - start))
-    avoided = float(np.mean(start - store.rows(programme.layer, pairs.minus[rows]) @ vector))
-    return avoided > rise
-
-
-__all__ = ["CANDIDATES", "PLAYERS", "Programme", "mine_candidates"]
+__all__ = ["CANDIDATES", "PLAYERS", "mine_candidates"]

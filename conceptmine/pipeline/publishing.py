@@ -38,6 +38,7 @@ CONCEPTS = pa.schema(
         pa.field("active_rows", pa.int32()),
         pa.field("nonzeros", pa.int32()),
         pa.field("root_position_ids", pa.string()),
+        *schemas.FAMILIES,
         *[
             pa.field(name, TAUGHT.field(name).type)
             for name in TAUGHT.names

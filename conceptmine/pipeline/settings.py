@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from conceptmine.errors import InputError
+from conceptmine.mining.duplicates import SAME_COSINE, SAME_ORDERS
+from conceptmine.mining.prices import PRICE_RATIOS
 from engines.networks import Agent, load_agent, shipped_agents
 
 DEFAULT_AGENT = "ladder-final"
@@ -31,10 +33,14 @@ class MiningSettings:
     would play (a network file or shipped name); ``samples_per_game`` positions are looked at in each game;
     ``opening_plies`` of a human game open each game of the agent, which then draws its moves from the agent's policy at
     ``machine_temperature``; lines have ``horizons`` plies (T, section 8.4.1); ``value_gap`` and ``visit_gap`` make a
-    move subpar; ``pool`` positions are searched for prototypes; ``family_roots`` roots are also mined together, and all
-    at once; ``taught`` concepts with the best evidence are taught, each with ``seeds``; ``prototype_share`` of the pool
-    at most are prototypes; ``corpus_positions`` of each side make the bases of novelty, compared with ``permutations``
-    shuffles; ``flips`` is the size of the sign-flip null.
+    move subpar; ``pool`` positions are searched for prototypes; families of at least
+    ``family_least`` roots are mined too: the price of their slack is chosen among ``family_prices`` (multiples of the
+    critical price) by ``family_folds``-fold cross-validation, their roots are reassigned in at most ``family_rounds``
+    rounds, ``family_flips`` is the size of the null of their cohesion, and ``family_resamples`` bootstrap samples give
+    their stability; vectors of a layer that reach ``duplicate_cosine`` and order a share of ``duplicate_orders`` of the
+    rows alike are one concept; ``taught`` concepts with the best evidence are taught, each with ``seeds``;
+    ``prototype_share`` of the pool at most are prototypes; ``corpus_positions`` of each side make the bases of novelty,
+    compared with ``permutations`` shuffles; ``flips`` is the size of the sign-flip null.
     """
 
     agent: str
@@ -56,7 +62,14 @@ class MiningSettings:
     value_gap: float = 0.20
     visit_gap: float = 0.10
     pool: int = 600
-    family_roots: int = 25
+    family_least: int = 8
+    family_prices: tuple[float, ...] = PRICE_RATIOS
+    family_folds: int = 5
+    family_rounds: int = 3
+    family_flips: int = 199
+    family_resamples: int = 20
+    duplicate_cosine: float = SAME_COSINE
+    duplicate_orders: float = SAME_ORDERS
     taught: int = 12
     seeds: tuple[int, ...] = (0, 1, 2)
     prototype_share: float = 0.1

@@ -14,9 +14,11 @@ import pyarrow as pa
 __all__ = [
     "CONCEPTS",
     "CONTROLS",
+    "FAMILIES",
     "GAMES",
     "HELDOUT_PLIES",
     "LINES",
+    "MINED_ROWS",
     "NOVELTY",
     "POSITIONS",
     "PROTOTYPES",
@@ -98,6 +100,41 @@ CONCEPTS: Final = pa.schema(
     ]
 )
 """The leading columns of the concepts table; what a filter did not look at is null. More columns may follow."""
+
+FAMILIES: Final = pa.schema(
+    [
+        _optional("form", pa.string()),
+        _optional("objective", pa.float64()),
+        _optional("mined_satisfaction", pa.float64()),
+        _optional("mined_margin", pa.float64()),
+        _optional("active_share", pa.float64()),
+        _optional("duplicates", pa.int32()),
+        _optional("slack", pa.float64()),
+        _optional("slack_ratio", pa.float64()),
+        _optional("cross_satisfaction", pa.float64()),
+        _optional("rounds", pa.int32()),
+        _optional("cohesion", pa.float64()),
+        _optional("cohesion_p", pa.float64()),
+        _optional("stability", pa.float64()),
+        _optional("stability_low", pa.float64()),
+        _optional("stability_high", pa.float64()),
+        _optional("sign_agreement", pa.float64()),
+    ]
+)
+"""More columns of the concepts table: form is "root" or "family"; from slack on they are null for a single root."""
+
+MINED_ROWS: Final = pa.schema(
+    [
+        _required("concept_id", pa.string()),
+        _required("position_id", pa.string()),
+        _required("ply", pa.int32()),
+        _required("branch", pa.int32()),
+        _required("score", pa.float64()),
+        _required("multiplier", pa.float64()),
+    ]
+)
+"""The rows of each concept's programme: score is v · (best − subpar), 1 where the margin is just kept; the rows with a
+positive multiplier define the vector."""
 
 PROTOTYPES: Final = pa.schema(
     [

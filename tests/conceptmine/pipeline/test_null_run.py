@@ -98,7 +98,9 @@ def start(
     opened: list[RunFolder] = []
 
     def begin(**changes: Any) -> RunContext:
-        settings = replace(tiny_settings, **{"layers": (LAYER,), "horizons": (5,), "family_roots": 10, **changes})
+        settings = replace(
+            tiny_settings, **{"layers": (LAYER,), "horizons": (5,), "family_least": 4, "family_resamples": 2, **changes}
+        )
         folder = RunFolder.create(
             tmp_path / f"run{len(opened)}",
             arguments=settings.as_arguments(),
@@ -160,7 +162,8 @@ def _supported(context: RunContext, *, signal: float) -> tuple[int, int]:
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_there_is_supported_and_nothing_of_it_in_a_null_run(start: START, seed: int) -> None:
     candidates, supported = _supported(start(seed=seed), signal=SIGNAL)
-    assert candidates > ROOTS / 2
+    # The signal is one direction, so that most roots give the same vector and stand as one candidate.
+    assert 3 < candidates < ROOTS
     assert supported > candidates / 2
     assert _supported(start(seed=seed, null=True), signal=SIGNAL)[1] == 0
 

@@ -46,7 +46,8 @@ def context(tiny_settings: MiningSettings, tiny_networks: Mapping[str, Path], tm
     tables: dict[str, list[dict[str, Any]]] = {"concepts": [], "evidence": [], "taught": [], "novel": []}
     for concept_id, (measured, _) in CONCEPTS_AND_PASSED.items():
         tables["concepts"].append(
-            {
+            dict.fromkeys(CANDIDATES.names)
+            | {
                 "concept_id": concept_id,
                 "layer": "block1",
                 "kind": "active",

@@ -27,7 +27,7 @@ PROTOTYPE_COLUMNS = ["concept_id", "position_id", "fen", "moves", "split", "scor
 FILES = {
     "manifest.json", "games.parquet", "positions.parquet", "lines.parquet", "trees.parquet", "concepts.parquet",
     "vectors.safetensors", "prototypes.parquet", "heldout_plies.parquet", "teachability.parquet", "novelty.parquet",
-    "controls.parquet", "puzzles.csv", "report.html",
+    "controls.parquet", "mined_rows.parquet", "puzzles.csv", "report.html",
 }  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def test_concepts_begin_with_the_columns_of_the_contract(unbroken: Path) -> None
         ("teachability", schemas.TEACHABILITY),
         ("novelty", schemas.NOVELTY),
         ("controls", schemas.CONTROLS),
+        ("mined_rows", schemas.MINED_ROWS),
     ],
 )
 def test_every_table_has_its_schema_and_rows(unbroken: Path, name: str, schema: Any) -> None:
@@ -92,9 +93,11 @@ def test_candidates_are_of_every_layer_and_choice_of_players(
     assert {row["kind"] for row in concepts} <= {"active", "prophylactic"}
     assert len({row["concept_id"] for row in concepts}) == len(concepts)
     assert all(row["gap"] < 1e-6 for row in concepts)
-    games = {row["root_games"] for row in concepts}
-    assert {1, tiny_settings.family_roots, max(games)} <= games
-    assert max(games) > tiny_settings.family_roots, "all roots were never mined together"
+    by_form = {form: [row["root_games"] for row in concepts if row["form"] == form] for form in ("root", "family")}
+    assert set(by_form["root"]) == {1}
+    assert min(by_form["family"]) >= tiny_settings.family_least
+    roots_with_rows = {i for row in concepts for i in row["root_position_ids"].split() if row["horizon"] == 5}
+    assert max(by_form["family"]) == len(roots_with_rows), "all roots were never mined together"
 
 
 def test_vectors_stand_in_the_order_of_the_table(
