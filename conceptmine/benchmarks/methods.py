@@ -19,6 +19,9 @@ from conceptmine.benchmarks.grouping import groups_of
 from conceptmine.benchmarks.planting import PlantedRows
 from conceptmine.benchmarks.probes import logistic_probe, mean_difference, principal_components, support_vector
 from conceptmine.mining import minimal_vector
+from conceptmine.mining.clustering import agreement_matrix, all_roots, cluster_roots
+from conceptmine.mining.families import mine_families, solve_family
+from conceptmine.mining.roots import RootRows
 
 __all__ = ["METHODS", "PENALTIES", "SLACKS", "Candidates", "Task", "candidates_of", "task_of"]
 
@@ -27,6 +30,8 @@ SLACKS: Final = (3.0, 10.0)
 
 PENALTIES: Final = (0.1, 1.0)
 """Prices of the linear SVM and the logistic probe, in units of one over the rows' mean squared length."""
+
+_FEWEST_ROOTS: Final = 8  # of a family, as in a run
 
 Matrix = NDArray[np.float64]
 
@@ -69,6 +74,21 @@ def _joint(task: Task) -> list[Matrix]:
     return found
 
 
+def _families(task: Task) -> list[Matrix]:
+    """Ours: roots clustered by whose one-root vectors order whose rows, solved jointly at a cross-validated price."""
+    roots, plies, features = task.differences.shape
+    vectors = np.zeros((roots, features))
+    for root, rows in enumerate(task.differences):
+        vector = minimal_vector(rows).vector
+        if vector is not None:
+            vectors[root] = vector
+    rows_of = RootRows.of(task.rows(task.groups[0]), np.repeat(np.arange(roots), plies))
+    agreement = agreement_matrix(vectors, rows_of)
+    together = solve_family(rows_of, all_roots(agreement))
+    families = mine_families(rows_of, cluster_roots(agreement, least=_FEWEST_ROOTS), least=_FEWEST_ROOTS)
+    return [family.vector for family in (together, *families)]
+
+
 def _support_vector(task: Task) -> list[Matrix]:
     return [support_vector(task.rows(group), price) for group in task.groups for price in PENALTIES]
 
@@ -89,6 +109,7 @@ def _principal(task: Task) -> list[Matrix]:
 METHODS: Final[dict[str, Callable[[Task], list[Matrix]]]] = {
     "L1, one root": _one_root,
     "L1, joint": _joint,
+    "L1, families": _families,
     "SVM": _support_vector,
     "logistic probe": _logistic,
     "mean difference": _mean_difference,

@@ -37,7 +37,7 @@ from conceptmine.evidence import held_out, q_values, sign_flip_null
 from conceptmine.positions import sample_positions
 from engines.networks import Agent, load_agent
 
-__all__ = ["SHARE_OF_PROBE", "MotifOutcome", "MotifResult", "bench_motif"]
+__all__ = ["SHARE_OF_PROBE", "MotifOutcome", "MotifResult", "area_under_curve", "bench_motif"]
 
 SHARE_OF_PROBE: Final = 0.5
 """A discovery is the motif if its satisfaction on motif pairs is above chance by at least this share of the probe's."""
@@ -306,7 +306,7 @@ def _judged(
         "motif_pairs": float("nan") if best is None else float(pairs[best]),
         "with_motif": float(fractions[shows].mean()) if shows.any() else float("nan"),
         "without_motif": float(fractions[~shows].mean()) if not shows.all() else float("nan"),
-        "auc": _auc(scores, shows) if best is not None else float("nan"),
+        "auc": area_under_curve(scores, shows) if best is not None else float("nan"),
         "seconds": seconds,
     }
 
@@ -317,8 +317,8 @@ def _satisfaction(differences: Matrix, vectors: Matrix) -> NDArray[np.float64]:
     return share
 
 
-def _auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Probability that a positive one scores above a negative one, ties half."""
+def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Probability that a positive one scores above a negative one, ties half; NaN where there are none of either."""
     count, others = int(positive.sum()), int((~positive).sum())
     if not count or not others:
         return float("nan")

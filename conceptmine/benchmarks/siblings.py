@@ -73,6 +73,8 @@ def sibling_rows(agent: Agent, layer: str, roots: int, *, seed: int, games: Sequ
     """
     played = own_games(agent, int(_SPARE * roots) + 16, seed=seed) if games is None else games
     boards = roots_of(played, seed=seed)
+    if not boards:
+        raise InputError(f"{len(played)} games hold no position after their twelfth ply: give longer ones.")
     first, second = _two_choices(agent, boards)
     found = contrast_of(agent, layer, boards, first, second)
     if len(found) < roots:
