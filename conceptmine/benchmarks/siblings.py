@@ -8,6 +8,7 @@ better one is left to whoever uses the rows: a coin, where nothing must be found
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +28,8 @@ PLIES: Final = (2, 4, 6)
 """Plies below the root at which positions are compared: the root's player is to move, as with ``players="one"``."""
 
 _LONGEST: Final = 120
-_SPARE: Final = 1.15  # some games end before they have a root, some lines before their last ply
+_SPARE: Final = (1.3, 3.0, 8.0)
+"""Games played for a root, tried in this order: some end before they have one, and some lines before their last ply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +73,23 @@ def sibling_rows(agent: Agent, layer: str, roots: int, *, seed: int, games: Sequ
     Raises:
         InputError: the games give fewer roots.
     """
-    played = own_games(agent, int(_SPARE * roots) + 16, seed=seed) if games is None else games
-    boards = roots_of(played, seed=seed)
+    if games is not None:
+        return _enough(agent, layer, roots, games, seed)
+    for spare in _SPARE[:-1]:
+        with suppress(InputError):
+            return _enough(agent, layer, roots, own_games(agent, int(spare * roots) + 16, seed=seed), seed)
+    return _enough(agent, layer, roots, own_games(agent, int(_SPARE[-1] * roots) + 16, seed=seed), seed)
+
+
+def _enough(agent: Agent, layer: str, roots: int, games: Sequence[GameRecord], seed: int) -> Siblings:
+    boards = roots_of(games, seed=seed)
     if not boards:
-        raise InputError(f"{len(played)} games hold no position after their twelfth ply: give longer ones.")
+        raise InputError(f"{len(games)} games hold no position after their twelfth ply: give longer ones.")
     first, second = _two_choices(agent, boards)
     found = contrast_of(agent, layer, boards, first, second)
     if len(found) < roots:
         raise InputError(
-            f"{len(played)} games give {len(found)} roots with two lines of {PLIES[-1]} plies, and {roots} are needed:"
+            f"{len(games)} games give {len(found)} roots with two lines of {PLIES[-1]} plies, and {roots} are needed:"
             " give more games or fewer --roots."
         )
     return Siblings(found.differences[:roots], found.boards[:roots])

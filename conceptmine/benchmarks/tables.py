@@ -1,4 +1,9 @@
-"""The results as tables: one description of each, written for the terminal or as markdown."""
+"""The results as tables: one description of each, written for the terminal or as markdown.
+
+"tried" are candidates and "found" discoveries, means over data sets; "true" and "null" the shares of all discoveries
+that respond to something planted and for which the null of the test holds; "satisfied" is the held-out satisfaction
+where the direction that was found is planted; "s" seconds of mining. docs/planted.md explains each.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,7 @@ def sheets_of(result: PlantedResult) -> list[Sheet]:
     strengths = sorted({each.strength for each in result.outcomes})
     sheets = [_summary(result, strength) for strength in strengths]
     sheets.append(_by_size(result))
-    sheets.append(_by_kind(result, strengths[-1]))
+    sheets += [_by_kind(result, strengths[-1]), _support(result, strengths[-1])]
     if result.alarms:
         sheets.append(_calibration(result))
     return sheets
@@ -57,14 +62,14 @@ def motif_sheets(result: MotifResult) -> list[Sheet]:
         title = "Pairs turned by a coin: nothing to find" if turned else "Mined from the disagreements"
         headings = (
             "method",
-            "candidates",
-            "discoveries",
-            "are the motif",
+            "tried",
+            "found",
+            "true",
             "would pass",
-            "motif pairs satisfied",
-            "with motif / without",
+            "motif pairs",
+            "with / without",
             "AUC",
-            "seconds",
+            "s",
         )
         sheets.append(Sheet(f"{title}, {settings.seeds} divisions", headings, tuple(rows)))
     return sheets
@@ -89,7 +94,7 @@ def as_rich(sheet: Sheet) -> Table:
     """For the terminal."""
     table = Table(title=sheet.title, title_justify="left")
     for number, heading in enumerate(sheet.headings):
-        table.add_column(heading, justify="right" if number else "left")
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
     for row in sheet.rows:
         table.add_row(*row)
     return table
@@ -104,37 +109,25 @@ def as_markdown(sheet: Sheet) -> str:
 
 
 def _summary(result: PlantedResult, strength: float) -> Sheet:
-    largest = max(result.settings.roots)
     rows = []
-    for method, group in _by_method(
-        each for each in result.outcomes if each.strength == strength and each.roots == largest
-    ):
+    for method, group in _largest(result, strength):
+        found = [each for outcome in group for each in outcome.score.found]
         rows.append(
             (
                 method,
                 f"{np.mean([each.score.candidates for each in group]):.0f}",
                 f"{np.mean([each.score.discoveries for each in group]):.1f}",
                 _pooled(group, lambda each: each.score.true),
-                _spread(each.score.recall for each in group),
                 _pooled(group, lambda each: each.score.useless),
-                _spread(found.cosine for each in group for found in each.score.found),
-                _spread(found.satisfaction for each in group for found in each.score.found),
+                _spread(each.score.recall for each in group),
+                _spread(each.cosine for each in found),
+                _spread(each.satisfaction for each in found),
                 f"{np.mean([each.seconds for each in group]):.2f}",
             )
         )
     return Sheet(
-        f"Strength {strength:g}, {largest} roots, {result.settings.seeds} data sets",
-        (
-            "method",
-            "candidates",
-            "discoveries",
-            "precision",
-            "recall",
-            "null true",
-            "|cos|",
-            "satisfied",
-            "s",
-        ),
+        f"Strength {strength:g}, {max(result.settings.roots)} roots, {result.settings.seeds} data sets",
+        ("method", "tried", "found", "true", "null", "recall", "|cos|", "satisfied", "s"),
         tuple(rows),
     )
 
@@ -155,30 +148,43 @@ def _by_size(result: PlantedResult) -> Sheet:
 
 
 def _by_kind(result: PlantedResult, strength: float) -> Sheet:
-    largest = max(result.settings.roots)
     rows = []
-    for method, group in _by_method(
-        each for each in result.outcomes if each.strength == strength and each.roots == largest
-    ):
+    for method, group in _largest(result, strength):
         texts = []
         for kind in KINDS:
             found = [each for outcome in group for each in outcome.score.found if each.kind == kind]
+            cosines = [each.cosine for each in found if each.recovered]
             text = f"{np.mean([each.recovered for each in found]):.2f}"
-            recovered = [each for each in found if each.recovered]
-            if recovered:
-                text += f", cos {np.mean([each.cosine for each in recovered]):.2f}"
-            if recovered and np.isfinite(recovered[0].top_support):
-                text += (
-                    f", support {np.mean([each.support_precision for each in recovered]):.2f}"
-                    f"/{np.mean([each.support_recall for each in recovered]):.2f}"
-                )
-            texts.append(text)
+            texts.append(text + (f" ({np.mean(cosines):.2f})" if cosines else ""))
         rows.append((method, *texts))
+    title = f"Recall by kind (|cos| where found), strength {strength:g}, {max(result.settings.roots)} roots"
+    return Sheet(title, ("method", *KINDS), tuple(rows))
+
+
+def _support(result: PlantedResult, strength: float) -> Sheet:
+    rows = []
+    for method, group in _largest(result, strength):
+        found = [each for outcome in group for each in outcome.score.found]
+        rows.append(
+            (
+                method,
+                _spread(each.support_precision for each in found),
+                _spread(each.support_recall for each in found),
+                _spread(each.top_support for each in found),
+            )
+        )
     return Sheet(
-        f"Recall by kind, strength {strength:g}, {largest} roots (|cos|, precision/recall of the nonzeros)",
-        ("method", *KINDS),
+        f"Features of the sparse and correlated directions that were found, strength {strength:g},"
+        f" {max(result.settings.roots)} roots",
+        ("method", "nonzeros that are planted", "planted that are nonzero", "planted among the heaviest"),
         tuple(rows),
     )
+
+
+def _largest(result: PlantedResult, strength: float) -> list[tuple[str, list[Outcome]]]:
+    """The outcomes with most roots at one strength, by method."""
+    largest = max(result.settings.roots)
+    return _by_method(each for each in result.outcomes if each.strength == strength and each.roots == largest)
 
 
 def _calibration(result: PlantedResult) -> Sheet:
