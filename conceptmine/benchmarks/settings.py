@@ -45,6 +45,16 @@ class PlantedSettings:
         """The settings as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
+    @property
+    def command(self) -> str:
+        """The command line that runs it."""
+        words = ["conceptmine bench planted", f"--agent {self.agent} --layer {self.layer}"]
+        words += [f"--games {self.games}"] if self.games is not None else []
+        words += [f"--roots {','.join(map(str, self.roots))}"]
+        words += [f"--strengths {','.join(f'{strength:g}' for strength in self.strengths)} --seeds {self.seeds}"]
+        words += [f"--noise-seeds {self.noise_seeds} --noise-roots {self.noise_roots} --seed {self.seed}"]
+        return " ".join(words)
+
 
 @dataclass(frozen=True)
 class MotifSettings:
@@ -70,6 +80,14 @@ class MotifSettings:
     def as_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
         return asdict(self)
+
+    @property
+    def command(self) -> str:
+        """The command line that runs it."""
+        words = ["conceptmine bench planted", f"--agent {self.agent} --layer {self.layer} --motif {self.motif}"]
+        words += ["--dislike"] if self.dislike else []
+        words += [f"--roots {self.roots} --seeds {self.seeds} --seed {self.seed}"]
+        return " ".join(words)
 
 
 def planted_settings(

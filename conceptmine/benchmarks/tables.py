@@ -15,10 +15,10 @@ from rich.table import Table
 
 from conceptmine.benchmarks.directions import KINDS
 from conceptmine.benchmarks.motif_bench import MotifOutcome, MotifResult
-from conceptmine.benchmarks.results import Outcome, PlantedResult
+from conceptmine.benchmarks.results import Outcome, PlantedResult, versions
 from conceptmine.benchmarks.scoring import FDR
 
-__all__ = ["Sheet", "as_markdown", "as_rich", "motif_sheets", "sheets_of"]
+__all__ = ["Sheet", "as_markdown", "as_rich", "motif_sheets", "page_of", "sheets_of"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,20 @@ def _motif_row(method: str, own: Sequence[MotifOutcome]) -> tuple[str, ...]:
     )
 
 
+def page_of(result: PlantedResult | MotifResult) -> str:
+    """A markdown page: the command, the network, the versions and the seconds, and then all tables."""
+    planted = isinstance(result, PlantedResult)
+    sheets = sheets_of(result) if isinstance(result, PlantedResult) else motif_sheets(result)
+    numbers = ", ".join(f"{name} {number}" for name, number in versions().items())
+    parts = [
+        "# Planted truth" if planted else "# A planted motif",
+        f"`{result.settings.command}`",
+        f"Network {result.sha256}; {numbers}; {result.seconds:.0f} seconds. Columns are explained in docs/planted.md.",
+        *map(as_markdown, sheets),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
 def as_rich(sheet: Sheet) -> Table:
     """For the terminal."""
     table = Table(title=sheet.title, title_justify="left")
@@ -127,7 +141,7 @@ def _summary(result: PlantedResult, strength: float) -> Sheet:
         )
     return Sheet(
         f"Strength {strength:g}, {max(result.settings.roots)} roots, {result.settings.seeds} data sets",
-        ("method", "tried", "found", "true", "null", "recall", "|cos|", "satisfied", "s"),
+        ("method", "tried", "found", "true", "null", "recall", "cosine", "satisfied", "s"),
         tuple(rows),
     )
 

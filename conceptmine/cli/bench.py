@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from conceptmine.errors import InputError
-
-if TYPE_CHECKING:
-    from conceptmine.benchmarks import Sheet
 
 bench = typer.Typer(help="Benchmarks: planted.", no_args_is_help=True)
 
@@ -47,10 +44,12 @@ def planted(
         bench_planted,
         motif_settings,
         motif_sheets,
+        page_of,
         picture_of,
         planted_settings,
         sheets_of,
     )
+    from conceptmine.runfolder import write_bytes
 
     if out is not None and out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give --out a folder.")
@@ -61,9 +60,8 @@ def planted(
     def say(text: str) -> None:
         progress.print(text, markup=False, highlight=False, style="dim")
 
-    picture = None
     if motif is None:
-        planted_truth = bench_planted(
+        truth = bench_planted(
             planted_settings(
                 agent=agent,
                 layer=layer,
@@ -77,8 +75,8 @@ def planted(
             ),
             say=say,
         )
-        sheets, answer = sheets_of(planted_truth), planted_truth.as_json()
-        picture = picture_of(planted_truth) if out is not None else None
+        sheets, answer = sheets_of(truth), truth.as_json()
+        files = {"planted.md": page_of(truth).encode(), "planted.png": picture_of(truth)}
     else:
         if games is not None:
             raise InputError("--motif needs games of the taught network's own: leave --games out.")
@@ -87,22 +85,14 @@ def planted(
             say=say,
         )
         sheets, answer = motif_sheets(taught), taught.as_json()
+        files = {f"planted-{motif}.md": page_of(taught).encode()}
     if out is not None:
-        _keep(out, "planted" if motif is None else f"planted-{motif}", answer, sheets, picture)
+        name = "planted.json" if motif is None else f"planted-{motif}.json"
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in {name: (json.dumps(answer, indent=1) + "\n").encode(), **files}.items():
+            write_bytes(out / file, content)
     if as_json:
         print(json.dumps(answer, indent=2))
         return
     for sheet in sheets:
         console.print(as_rich(sheet))
-
-
-def _keep(folder: Path, name: str, answer: dict[str, Any], sheets: list[Sheet], picture: bytes | None) -> None:
-    """Write the files of a result, each whole or not at all."""
-    from conceptmine.benchmarks import as_markdown
-    from conceptmine.runfolder import write_bytes
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / f"{name}.json", (json.dumps(answer, indent=1) + "\n").encode())
-    write_bytes(folder / f"{name}.md", "\n".join(map(as_markdown, sheets)).encode())
-    if picture is not None:
-        write_bytes(folder / f"{name}.png", picture)
