@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from conceptmine.benchmarks.grouping import groups_of
 from conceptmine.benchmarks.planting import PlantedRows
 from conceptmine.benchmarks.probes import logistic_probe, mean_difference, principal_components, support_vector
-from conceptmine.mining import minimal_vector
+from conceptmine.mining import SolverError, minimal_vector
 from conceptmine.mining.clustering import agreement_matrix, all_roots, cluster_roots
 from conceptmine.mining.families import mine_families, solve_family
+from conceptmine.mining.prices import joint_solution
 from conceptmine.mining.roots import RootRows
 
 __all__ = ["METHODS", "PENALTIES", "SLACKS", "Candidates", "Task", "candidates_of", "task_of"]
@@ -59,34 +61,40 @@ class Candidates:
 
 def _one_root(task: Task) -> list[Matrix]:
     """The paper's form: min ‖v‖₁ subject to d·v ≥ 1 for the rows of one root; a root without a solution gives none."""
-    solutions = (minimal_vector(rows) for rows in task.differences)
-    return [solution.vector for solution in solutions if solution.vector is not None]
+    return [vector for vector in map(_alone, task.differences) if vector is not None]
+
+
+def _alone(rows: Matrix) -> Matrix | None:
+    """The sparsest vector of a root's rows; None where there is none, or where the solver can prove nothing."""
+    try:
+        return minimal_vector(rows).vector
+    except SolverError:
+        return None
 
 
 def _joint(task: Task) -> list[Matrix]:
     """One sparse vector for many roots: the soft programme, on each group at each price."""
     found = []
     for group in task.groups:
-        rows = task.rows(group)
-        critical = 1.0 / np.abs(rows.sum(axis=0)).max()
-        solutions = (minimal_vector(rows, slack=price * critical) for price in SLACKS)
-        found += [solution.vector for solution in solutions if solution.vector is not None]
-    return found
+        for price in SLACKS:
+            with suppress(SolverError):
+                found.append(joint_solution(task.rows(group), price)[1].vector)
+    return [vector for vector in found if vector is not None]
 
 
 def _families(task: Task) -> list[Matrix]:
     """Ours: roots clustered by whose one-root vectors order whose rows, solved jointly at a cross-validated price."""
     roots, plies, features = task.differences.shape
-    vectors = np.zeros((roots, features))
-    for root, rows in enumerate(task.differences):
-        vector = minimal_vector(rows).vector
-        if vector is not None:
-            vectors[root] = vector
+    alone = [_alone(rows) for rows in task.differences]
+    vectors = np.array([np.zeros(features) if vector is None else vector for vector in alone])
     rows_of = RootRows.of(task.rows(task.groups[0]), np.repeat(np.arange(roots), plies))
     agreement = agreement_matrix(vectors, rows_of)
-    together = solve_family(rows_of, all_roots(agreement))
-    families = mine_families(rows_of, cluster_roots(agreement, least=_FEWEST_ROOTS), least=_FEWEST_ROOTS)
-    return [family.vector for family in (together, *families)]
+    found = []
+    with suppress(SolverError):
+        found.append(solve_family(rows_of, all_roots(agreement)))
+    with suppress(SolverError):
+        found += mine_families(rows_of, cluster_roots(agreement, least=_FEWEST_ROOTS), least=_FEWEST_ROOTS)
+    return [family.vector for family in found]
 
 
 def _support_vector(task: Task) -> list[Matrix]:
