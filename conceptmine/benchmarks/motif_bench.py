@@ -6,8 +6,9 @@ mine the copy's activations along them. That is what a run does with two strengt
 the two is known, and for each position too: does the copy's choice show the motif?
 
 What was found is examined on other games, in *motif pairs*: positions with a legal move that shows the motif and one
-that does not; the likeliest of each opens a line, and a vector has found the motif if it scores the first above the
-second. A probe that is told the motif on half of these pairs says how well a direction can do that on the other half.
+that does not; the likeliest of each opens a line, which the earlier self continues, and a vector has found the motif if
+it scores the first above the second. A probe that is told the motif on half of these pairs says how well a direction
+can do that on the other half.
 """
 
 from __future__ import annotations
@@ -216,7 +217,7 @@ def _disagreements(
                 first.append(ours)
                 second.append(theirs)
                 break
-    found = contrast_of(taught, settings.layer, roots, first, second)
+    found = contrast_of(taught, taught, settings.layer, roots, first, second)
     if len(found) < settings.roots:
         raise InputError(
             f"The copy and its earlier self disagree in {len(found)} games, and {settings.roots} are needed: give"
@@ -228,12 +229,15 @@ def _disagreements(
 
 
 def _exam(earlier: Agent, taught: Agent, settings: MotifSettings, motif: Motif) -> _Exam:
-    """Motif pairs, one a game; of a disliked motif the move without it comes first."""
+    """Motif pairs, one a game; of a disliked motif the move without it comes first.
+
+    The earlier self continues them: the copy would bring the motif into the other line too, a move later.
+    """
     roots: list[chess.Board] = []
     first: list[chess.Move] = []
     second: list[chess.Move] = []
     hits = []
-    for boards in _sampled(taught, _GAMES_A_ROOT * settings.roots, seed=settings.seed + 2):
+    for boards in _sampled(taught, settings.exam_games, seed=settings.seed + 2):
         for board, policy, ours in zip(boards, earlier.evaluate(boards).policy, _choices(taught, boards), strict=True):
             shows = {move: motif(board, move) for move in policy}
             if any(shows.values()) and not all(shows.values()):
@@ -244,10 +248,10 @@ def _exam(earlier: Agent, taught: Agent, settings: MotifSettings, motif: Motif) 
                 hits.append((shows[likeliest[0]], shows[ours]))
                 break
     if len(roots) < 2 * _FEWEST:
-        raise InputError(f"Only {len(roots)} games have a motif pair: give more --roots or a commoner --motif.")
+        raise InputError(f"Only {len(roots)} games have a motif pair: choose a commoner --motif.")
     if settings.dislike:
         first, second = second, first
-    found = contrast_of(taught, settings.layer, roots, first, second)
+    found = contrast_of(earlier, taught, settings.layer, roots, first, second)
     before, after = np.mean(hits, axis=0)
     return _Exam(found.differences.astype(np.float64), float(before), float(after))
 

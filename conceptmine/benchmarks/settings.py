@@ -63,7 +63,7 @@ class MotifSettings:
     ``agent``, ``layer``: the earlier self, and where to mine; ``motif``: what a copy is taught to prefer, or with
     ``dislike`` to avoid; ``roots``: positions in which both choose differently, half to mine from; ``seeds``: divisions
     into halves; ``seed``: the first of all seeds; ``lessons``, ``steps``: positions and steps of teaching;
-    ``clusters``: as in `PlantedSettings`.
+    ``exam_games``: games to take motif pairs from, one each; ``clusters``: as in `PlantedSettings`.
     """
 
     agent: str
@@ -75,6 +75,7 @@ class MotifSettings:
     seed: int
     lessons: int = 1_024
     steps: int = 300
+    exam_games: int = 400
     clusters: int = 8
 
     def as_json(self) -> dict[str, Any]:

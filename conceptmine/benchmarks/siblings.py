@@ -86,7 +86,7 @@ def _enough(agent: Agent, layer: str, roots: int, games: Sequence[GameRecord], s
     if not boards:
         raise InputError(f"{len(games)} games hold no position after their twelfth ply: give longer ones.")
     first, second = _two_choices(agent, boards)
-    found = contrast_of(agent, layer, boards, first, second)
+    found = contrast_of(agent, agent, layer, boards, first, second)
     if len(found) < roots:
         raise InputError(
             f"{len(games)} games give {len(found)} roots with two lines of {PLIES[-1]} plies, and {roots} are needed:"
@@ -96,20 +96,22 @@ def _enough(agent: Agent, layer: str, roots: int, games: Sequence[GameRecord], s
 
 
 def contrast_of(
-    agent: Agent,
+    player: Agent,
+    reader: Agent,
     layer: str,
     boards: Sequence[chess.Board],
     first: Sequence[chess.Move],
     second: Sequence[chess.Move],
 ) -> Siblings:
-    """The differences of two lines that open with the given moves and go on with the agent's most probable ones.
+    """The differences of two lines that open with the given moves and go on with a player's most probable ones.
 
     Roots are left out where a line ends before its last ply, or where both lines come to one position at a compared
     ply: that difference would be zero, and no margin could be kept.
 
     Args:
-        agent: continues the lines.
-        layer: whose activations are compared.
+        player: continues the lines.
+        reader: sees their positions.
+        layer: the reader's, whose activations are compared.
         boards: the roots, with history.
         first: a legal move of each root.
         second: another one.
@@ -117,16 +119,16 @@ def contrast_of(
     Raises:
         InputError: nothing is left.
     """
-    lines = [continued(agent, boards, moves) for moves in (first, second)]
+    lines = [continued(player, boards, moves) for moves in (first, second)]
     kept = [
         i
         for i in range(len(boards))
         if all(line[i] is not None for line in lines) and _apart(lines[0][i] or [], lines[1][i] or [])
     ]
     if not kept:
-        raise InputError(f"No position has two lines of {PLIES[-1]} plies with {agent.name}: give other games.")
+        raise InputError(f"No position has two lines of {PLIES[-1]} plies with {player.name}: give other games.")
     plus, minus = (
-        capture(agent, [board for i in kept for board in line[i] or []], [layer])[layer].reshape(
+        capture(reader, [board for i in kept for board in line[i] or []], [layer])[layer].reshape(
             len(kept), len(PLIES), -1
         )
         for line in lines

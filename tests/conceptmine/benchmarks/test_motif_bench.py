@@ -96,7 +96,7 @@ def result(tiny_networks: Mapping[str, Path]) -> MotifResult:
         seeds=1,
         seed=0,
     )
-    return bench_motif(replace(settings, lessons=320, steps=40))
+    return bench_motif(replace(settings, lessons=320, steps=40, exam_games=80))
 
 
 def test_the_bench_knows_what_it_taught(result: MotifResult) -> None:

@@ -48,14 +48,14 @@ def test_a_line_that_ends_in_mate_is_none(agent: Agent) -> None:
 def test_rows_are_the_first_line_less_the_second(agent: Agent) -> None:
     boards = [chess.Board()]
     first, second = ([chess.Move.from_uci(move)] for move in ("e2e4", "a2a3"))
-    found = contrast_of(agent, "block1", boards, first, second)
+    found = contrast_of(agent, agent, "block1", boards, first, second)
     plus, minus = (
         capture(agent, states, ["block1"])["block1"]
         for states in (continued(agent, boards, moves)[0] for moves in (first, second))
         if states is not None
     )
     np.testing.assert_array_equal(found.differences[0], plus - minus)
-    turned = contrast_of(agent, "block1", boards, second, first)
+    turned = contrast_of(agent, agent, "block1", boards, second, first)
     np.testing.assert_array_equal(turned.differences, -found.differences)
 
 
