@@ -43,6 +43,7 @@ READING_ORDER: dict[str, tuple[str, ...]] = {
         "study",
         "report",
         "pipeline",
+        "benchmarks",
         "service",
         "cli",
         "__init__",

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from conceptmine.cli.arguments import with_moves_joined
+from conceptmine.cli.bench import bench
 from conceptmine.cli.engine import engine
 from conceptmine.errors import InputError
 
@@ -40,6 +41,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.add_typer(engine, name="engine")
+application.add_typer(bench, name="bench")
 
 
 @application.command()
