@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -14,22 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.networks import (
-    MovesLeftHead,
-    Network,
-    NetworkConfig,
-    NetworkFormatError,
-    NetworkInfo,
-    Tower,
-    ValueHead,
-    write_network,
-)
-from engines.networks.checkpoint import network_of, read_notes, read_tensors
-from engines.networks.leela.container import UnusableFileError
+from engines.networks import Network, write_network
 from engines.networks.whole_files import remove_partial
 from engines.selfplay.actors import TABLES_OF_A_GPU, Actors, InTurn, Threads, tables
+from engines.selfplay.campaign_network import info_of, network_config
 from engines.selfplay.cluster import Cluster, connected
-from engines.selfplay.config import Campaign, campaign_of
+from engines.selfplay.config import Campaign
 from engines.selfplay.endings import ENDINGS
 from engines.selfplay.learner import Learner, Losses, annealed
 from engines.selfplay.metrics import Metrics, Round
@@ -42,58 +31,6 @@ CHECKPOINT_FOLDER = "checkpoints"
 WINDOW_FOLDER = "window"
 
 Report = Callable[[str], None]
-
-
-def network_config(campaign: Campaign) -> NetworkConfig:
-    """The network that the campaign trains: convolution policy, win–draw–loss value, plies-left head."""
-    size = campaign.network
-    return NetworkConfig(
-        Tower(size.filters, size.blocks, size.se_channels),
-        value=ValueHead(planes=8, hidden=64),
-        moves_left=MovesLeftHead(planes=4, hidden=32),
-    )
-
-
-def is_campaign(path: str | Path) -> bool:
-    """Say whether a file is the state of a campaign."""
-    try:
-        return "campaign" in read_notes(path)
-    except NetworkFormatError:
-        return False
-
-
-def read_campaign_network(path: str | Path) -> tuple[Network, NetworkInfo]:
-    """Read the network out of a campaign's state: the averaged weights, which are those that play.
-
-    Args:
-        path: the state file.
-
-    Returns:
-        ``(network, info)``, the network with batch normalisation, in evaluation mode and taking no gradients.
-
-    Raises:
-        NetworkFormatError: the file is missing, damaged or no campaign's state.
-    """
-    notes, tensors = read_notes(path), read_tensors(path, "average.")
-    try:
-        campaign = campaign_of(json.loads(notes["campaign"]))
-        counters = Counters(**json.loads(notes["counters"]))
-        return network_of(network_config(campaign), tensors), _info(campaign, counters, int(notes["steps"]))
-    except (KeyError, TypeError, ValueError):
-        raise NetworkFormatError(f"{path} is no state of a self-play campaign, or is damaged.") from None
-    except UnusableFileError as reason:
-        raise NetworkFormatError(f"{path} {reason}.") from None
-
-
-def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
-    return NetworkInfo(
-        licence="GPL-3.0-or-later",
-        training_steps=steps,
-        training_parameters=(
-            f"{campaign.name}: {counters.games} self-play games, {counters.positions} positions, "
-            f"{campaign.simulations} simulations a move"
-        ),
-    )
 
 
 class DivergedError(ValueError):
@@ -172,7 +109,7 @@ class _Run:
         if not due:
             return
         path = self.folder / CHECKPOINT_FOLDER / f"{campaign.name}-{due[-1]:08d}.pb.gz"
-        write_network(network, path, _info(campaign, counters, self.learner.steps))
+        write_network(network, path, info_of(campaign, counters, self.learner.steps))
         counters.checkpoints += len(due)
         self.report(f"checkpoint {path.name} at {counters.positions:,} positions")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.networks import Agent, Network, load_agent
 from engines.search import PRESETS
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.endings import GOING_ON
 from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished

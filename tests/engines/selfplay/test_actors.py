@@ -25,7 +25,7 @@ from engines.selfplay.actors import (
     tables,
     write_weights,
 )
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.endings import LENGTH, RESIGNED
 from engines.selfplay.games import GAME, GameRules, Unfinished
 from engines.selfplay.records import GameRecord

@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster as Nodes
 from engines.networks import Network
 from engines.selfplay import Campaign, cluster, run_campaign
 from engines.selfplay.actors import InTurn, deal_out, tables
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.cluster import Cluster, connected
 from engines.selfplay.games import Unfinished
 from engines.selfplay.learner import Learner

@@ -23,7 +23,7 @@ from engines.chess.moves import policy_slot
 from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, WORDS
 from engines.networks import MovesLeftHead, Network, NetworkConfig, Tower, ValueHead
 from engines.selfplay import Campaign, read_campaign, state
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import campaign_of
 from engines.selfplay.endings import GOING_ON, LENGTH, RESIGNED, judge, play_out
 from engines.selfplay.games import Unfinished
