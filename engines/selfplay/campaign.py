@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +36,13 @@ Report = Callable[[str], None]
 
 class DivergedError(ValueError):
     """Learning has gone wrong for good: what was learned since the last save is worth nothing."""
+
+
+class _RoundInHand(NamedTuple):
+    """A round that has no row of metrics yet: its games, and when (`time.monotonic`) they had been played."""
+
+    games: list[GameRecord]
+    played_until: float
 
 
 class _Run:
@@ -72,13 +80,17 @@ class _Run:
         self._keep_tail([])  # fewer than were saved, if the campaign says so now
         if len(self.window) < sum(len(game.moves) for game in self.tail):  # its files are of another machine
             self.window.refill(self.tail)
+        # What is not there any more cannot be learned from.
+        self.counters.unlearned = min(self.counters.unlearned, self.window.learned_from)
         # A resumed leg must not replay the games of the first one.
         self.generator = np.random.default_rng([campaign.seed, self.counters.rounds])
         self.actors = self._make_actors(device, actors, cluster, saved)
         self._evaluations_before = self.counters.evaluations
         self._counted_until = self.round_began = self.saved_at = time.monotonic()
         self._evaluations_counted = 0
-        self._unlearned = 0
+        self._in_hand: _RoundInHand | None = None
+        self._losses: list[Losses] = []
+        self._learning_seconds = 0.0
 
     def _make_actors(self, device: str, actors: int, cluster: bool, saved: Saved) -> Actors:
         campaign, seed = self.campaign, int(self.generator.integers(2**62))
@@ -113,22 +125,23 @@ class _Run:
         counters.checkpoints += len(due)
         self.report(f"checkpoint {path.name} at {counters.positions:,} positions")
 
+    def begin(self, until: float) -> None:
+        """Let the games begin, and learn meanwhile what the leg before had no time for."""
+        self.publish()
+        if self.counters.unlearned:
+            self.learn(until)
+            self.publish()
+
     def play_round(self, until: float) -> bool:
         """Take in a round's games, learn from them and publish; whether there were any."""
         games = self.actors.collect(self.campaign.positions_per_round, until)
         if not games:
             return False
-        waited_until = time.monotonic()
+        self._in_hand = _RoundInHand(games, time.monotonic())
         self._take_in(games)
-        rate = annealed(
-            self.campaign.learning_rate,
-            self.campaign.final_learning_rate,
-            self.counters.positions / self.campaign.decay_positions,
-        )
-        losses = self.learn(self._unlearned, rate)
-        self._unlearned = 0
+        self.learn(until)
         self.publish()
-        self._log(games, losses, rate, waited_until)
+        self._log(self._in_hand)
         return True
 
     def _take_in(self, games: list[GameRecord]) -> None:
@@ -138,7 +151,7 @@ class _Run:
         counters.games += len(games)
         counters.draws += sum(game.result == 0 for game in games)
         counters.evaluations = self._evaluations_before + self.actors.evaluations
-        self._unlearned += sum(int((game.kinds == FULL).sum()) for game in games)
+        counters.unlearned += sum(int((game.kinds == FULL).sum()) for game in games)
         self._keep_tail(games)
         self.resignation.add(games)
 
@@ -150,31 +163,54 @@ class _Run:
             kept += len(self.tail[first].moves)
         self.tail = self.tail[first:]
 
-    def learn(self, searched: int, rate: float) -> Losses | None:
-        """Train on the window in proportion to the ``searched`` new positions of full searches; mean losses."""
-        campaign = self.campaign
-        if not searched:  # a leg may end after one game of openings and fast searches
-            return None
-        steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
-        losses = []
-        for _ in range(steps):
-            batch = self.window.draw(campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator)
-            losses.append(self.learner.step(batch, rate))
-        found = Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
-        if not all(map(math.isfinite, found)):
-            raise DivergedError(
-                f"the network of {self.folder} gives losses that are no numbers: the state stands as it was last saved;"
-                " go on with a lower learning rate"
-            )
-        return found
+    def learn(self, until: float) -> None:
+        """Train on the window in proportion to what was searched fully and not learned from yet, while there is time.
 
-    def _log(self, games: list[GameRecord], losses: Losses | None, rate: float, waited_until: float) -> None:
+        What remains unlearned at ``until`` is counted in the state, and the next leg learns it first.
+        """
+        campaign, counters = self.campaign, self.counters
+        searched = counters.unlearned
+        if not searched:  # a leg may end after one game of openings and fast searches
+            return
+        began, rate = time.monotonic(), self._learning_rate()
+        steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
+        try:
+            for left in reversed(range(steps)):
+                if time.monotonic() >= until:
+                    break
+                batch = self.window.draw(
+                    campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator
+                )
+                losses = self.learner.step(batch, rate)
+                if not all(map(math.isfinite, losses)):
+                    raise DivergedError(
+                        f"the network of {self.folder} gives losses that are no numbers: the state stands as it was"
+                        " last saved; go on with a lower learning rate"
+                    )
+                self._losses.append(losses)
+                counters.unlearned = searched * left // steps
+        finally:
+            self._learning_seconds += time.monotonic() - began
+
+    def _learning_rate(self) -> float:
+        campaign = self.campaign
+        return annealed(
+            campaign.learning_rate,
+            campaign.final_learning_rate,
+            self.counters.positions / campaign.decay_positions,
+        )
+
+    def _log(self, in_hand: _RoundInHand) -> None:
+        """Write what was measured in the round: a row of metrics, and a line."""
+        self._in_hand = None
         now = time.monotonic()
         self._count_time()
         self.counters.rounds += 1
-        counters, ended = self.counters, Counter(ENDINGS[game.ending] for game in games)
+        games, counters = in_hand.games, self.counters
+        ended = Counter(ENDINGS[game.ending] for game in games)
+        losses = Losses(*np.mean(self._losses, axis=0).tolist()) if self._losses else None
         # Threads play all the time, also while the network learns.
-        playing = (now if self.campaign.overlapped else waited_until) - self.round_began
+        playing = (now if self.campaign.overlapped else in_hand.played_until) - self.round_began
         evaluated = self.actors.evaluations - self._evaluations_counted
         self._evaluations_counted = self.actors.evaluations
         threshold = self.resignation.threshold()
@@ -186,10 +222,10 @@ class _Run:
             evaluations=counters.evaluations,
             seconds=round(counters.seconds, 1),
             playing_seconds=round(playing, 2),
-            learning_seconds=round(now - waited_until, 2),
+            learning_seconds=round(self._learning_seconds, 2),
             evaluations_per_second=round(evaluated / max(playing, 1e-3), 1),
             steps=self.learner.steps,
-            learning_rate=rate,
+            learning_rate=self._learning_rate(),
             policy_loss=losses.policy if losses else None,
             value_loss=losses.value if losses else None,
             moves_left_loss=losses.moves_left if losses else None,
@@ -205,7 +241,8 @@ class _Run:
         )
         self.metrics.add(row)
         self.round_began = now
-        learned = f"policy {losses.policy:.3f}, value {losses.value:.3f}" if losses else "nothing to learn"
+        self._losses, self._learning_seconds = [], 0.0
+        learned = f"policy {losses.policy:.3f}, value {losses.value:.3f}" if losses else "nothing learned"
         self.report(
             f"round {row.round}: {row.positions:,} positions, {row.games:,} games, {learned}, "
             f"drawn {row.drawn:.0%}, {row.plies:.0f} plies a game, "
@@ -223,6 +260,8 @@ class _Run:
             self.save()
 
     def save(self) -> None:
+        if self._in_hand is not None:  # learning was broken off, by Ctrl-C or an error
+            self._log(self._in_hand)
         self._take_in(self.actors.finished())  # what ended while the network learned
         self._count_time()
         self.window.save()
@@ -252,12 +291,14 @@ def run_campaign(
 
     ``folder`` receives the state (`engines.selfplay.state`), ``metrics.csv``, ``window/`` and ``checkpoints/*.pb.gz``
     (Leela format).  The state is saved after the first round that ends ``save_every_seconds`` or more after the last
-    save, at the end, and on Ctrl-C: a kill at any moment loses what was played since the last save and nothing else.
+    save, at the end, and on Ctrl-C, with a row of metrics for a round that is being learned from: a kill at any moment
+    loses what was played since the last save and nothing else.
 
     Args:
         campaign: what to do.
         folder: the state folder.
-        minutes: when to end.
+        minutes: when to end: no step of the games or of learning begins later, and the next leg learns what this one
+            had no time to; what remains is saving, and a checkpoint if one is due.
         device: where the network is, ``"cpu"``, ``"cuda"``, or ``"auto"``: on a GPU if there is one.
         actors: threads that play, of a campaign whose games and learning overlap; 0: one a core, at most four for a
             GPU, which they keep busy.  Over a cluster: its actors; 0: one a CPU or GPU.
@@ -290,7 +331,7 @@ def run_campaign(
         run = _Run(campaign, folder, device, actors, ray is not None, report)
         sound = True
         try:
-            run.publish()
+            run.begin(time.monotonic() + deadline - clock())
             while (left := deadline - clock()) > 0:
                 if run.play_round(time.monotonic() + left):
                     run.save_if_due()

@@ -33,8 +33,9 @@ class Round:
     """What was measured in one round of a campaign.
 
     None: there was nothing to measure, or the version that played the round did not measure it.  Shares are from 0 to
-    1.  Of a round are the games that ended in it, with all their plies, and the steps of learning that followed them;
-    losses are means over the positions of these steps.
+    1.  Of a round are the games that ended in it, with all their plies, and the steps of learning that followed them,
+    and of a leg's first round those that the leg before had no time for; losses are means over the positions of these
+    steps.
 
     Attributes:
         round: its number, from 1.

@@ -35,7 +35,11 @@ _POSITIONS_PER_PART: Final = 20_000  # so many positions take 6 MB at the very m
 
 @dataclass
 class Counters:
-    """How far a campaign has come (all since its start)."""
+    """How far a campaign has come (all since its start).
+
+    ``checkpoints``: how many of the campaign's marks were passed; ``unlearned``: positions of full searches that there
+    was no time to learn from yet.
+    """
 
     positions: int = 0
     games: int = 0
@@ -44,6 +48,7 @@ class Counters:
     rounds: int = 0
     seconds: float = 0.0
     checkpoints: int = 0
+    unlearned: int = 0
 
 
 @dataclass(frozen=True)

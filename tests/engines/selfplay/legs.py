@@ -34,7 +34,7 @@ class Rounds:
 def play_rounds(settings: Campaign, folder: Path, rounds: int, **how: Any) -> Counters:
     """A leg of that many rounds."""
     how = {"report": lambda _: None, "device": "cpu", **how}
-    return run_campaign(settings, folder, (1000 * rounds + 500) / 60, clock=Rounds(), **how)
+    return run_campaign(settings, folder, (1000 * rounds + 1500) / 60, clock=Rounds(), **how)
 
 
 def metrics(folder: Path) -> list[Round]:

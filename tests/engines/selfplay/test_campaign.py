@@ -111,4 +111,4 @@ def test_a_round_without_a_full_search_teaches_nothing(tiny: Campaign, tmp_path:
     for row in metrics(tmp_path):
         assert (row.steps, row.policy_loss, row.value_loss, row.policy_kl) == (0, None, None, None)
         assert row.games > 0
-    assert sum("nothing to learn" in line for line in said) == 2
+    assert sum("nothing learned" in line for line in said) == 2

@@ -12,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import engines
 from engines.selfplay import Campaign, campaign, read_campaign
+from engines.selfplay.actors import InTurn, Threads
 from engines.selfplay.learner import Learner, Losses
 from engines.selfplay.metrics import METRICS_FILE
 from engines.selfplay.state import Saved
@@ -64,6 +66,46 @@ def test_ctrl_c_saves(tiny: Campaign, tmp_path: Path) -> None:
         after = play_rounds(settings, folder, 1)
         assert after.rounds >= 3
         assert [row.round for row in metrics(folder)] == list(range(1, after.rounds + 1))
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+@pytest.mark.parametrize("done", [0, 2])
+def test_ctrl_c_while_the_network_learns_keeps_the_round_and_what_is_left_to_learn(
+    done: int, overlapped: bool, tiny: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(tiny, overlapped=overlapped, replay_ratio=4.0)
+    before = play_rounds(settings, tmp_path, 2, actors=1)
+    learner, saved = state_of(settings, tmp_path)
+    steps = learner.steps
+    # Games that ended with the leg would be learned from before there is a round.
+    campaign.save_state(tmp_path, learner, replace(saved, counters=replace(before, unlearned=0)))
+    taken: list[float] = []
+    step = Learner.step
+
+    def interrupted(learner: Learner, batch: Batch, rate: float) -> Losses:
+        if len(taken) == done:
+            raise KeyboardInterrupt
+        losses = step(learner, batch, rate)
+        taken.append(losses.policy)
+        return losses
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Learner, "step", interrupted)
+        play_rounds(replace(settings, positions_per_round=200), tmp_path, 1000, actors=1)
+    learner, saved = state_of(settings, tmp_path)
+    row = metrics(tmp_path)[-1]
+    assert row.round == saved.counters.rounds == before.rounds + 1
+    assert before.games < row.games <= saved.counters.games
+    assert (row.steps, learner.steps) == (steps + done, steps + done)
+    assert row.policy_loss == (pytest.approx(np.mean(taken)) if done else None)
+    unlearned = saved.counters.unlearned
+    assert unlearned > 30
+    # A leg that ends before anything is played learns what was left.
+    monkeypatch.setattr(InTurn, "collect", lambda *_: [])
+    monkeypatch.setattr(Threads, "collect", lambda *_: [])
+    after = play_rounds(settings, tmp_path, 1, actors=1)
+    assert state_of(settings, tmp_path)[0].steps == steps + done + round(4.0 * unlearned / settings.batch_size)
+    assert after.rounds == saved.counters.rounds
 
 
 PROGRAM = """
