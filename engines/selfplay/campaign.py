@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -61,6 +61,7 @@ class _Run:
         )
         saved = self._load() or Saved(Counters(), campaign.as_json())
         self.counters = saved.counters
+        self.counters.checkpoints = _marks_passed(campaign.checkpoints, saved)
         self.resignation = Resignation(campaign.resign_errors)
         self.resignation.restore(saved.resignation)
         try:
@@ -274,6 +275,17 @@ class _Run:
         )
         save_state(self.folder, self.learner, saved)
         self.saved_at = time.monotonic()
+
+
+def _marks_passed(marks: Sequence[int], saved: Saved) -> int:
+    """How many of a campaign's ``marks`` the saved one, which may have had others, was past when it published last.
+
+    One that was new and lies behind it gets no checkpoint: the network of that time is gone.  Games that ended after
+    the last checkpoints were written may have passed marks of its own, which are still due.
+    """
+    known = saved.campaign.get("checkpoints", [])
+    next_due = min(known[saved.counters.checkpoints :], default=math.inf)
+    return sum(mark <= saved.counters.positions and mark < next_due for mark in marks)
 
 
 def run_campaign(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engines.selfplay import Campaign, campaign, run_campaign
 from engines.selfplay.metrics import METRICS_FILE
+from engines.selfplay.state import save_state
 from tests.engines.selfplay.legs import metrics, play_rounds, positions_of, state_of, window_of
 
 
@@ -75,3 +76,36 @@ def test_a_window_that_the_state_has_left_behind_begins_with_the_tail(tiny: Camp
     tail = positions_of(state_of(settings, tmp_path)[1].tail)
     after = play_rounds(settings, tmp_path, 1)
     assert len(window_of(settings, tmp_path, after)) == after.positions - before.positions + tail
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def marks_of(folder: Path) -> list[int]:
+    """The marks of which there are checkpoints."""
+    return sorted(int(path.name[5:13]) for path in (folder / campaign.CHECKPOINT_FOLDER).iterdir())
+
+
+def test_marks_that_change_are_compared_with_what_was_played(tiny: Campaign, tmp_path: Path) -> None:
+    first = replace(tiny, checkpoints=(0, 10, 20, 30, 40))
+    played = play_rounds(first, tmp_path, 1).positions
+    assert marks_of(tmp_path) == [0, 40]
+    ahead = (played + 10, played + 10_000)
+    fewer = play_rounds(replace(tiny, checkpoints=ahead), tmp_path, 1)
+    assert (fewer.checkpoints, marks_of(tmp_path)) == (1, [0, 40, played + 10])
+    more = play_rounds(replace(tiny, checkpoints=(0, 1, 2, 3, 4, 5, *ahead)), tmp_path, 1)
+    assert (more.checkpoints, marks_of(tmp_path)) == (7, [0, 40, played + 10]), "of the past there are no networks"
+    assert play_rounds(replace(tiny, checkpoints=(more.positions + 1,)), tmp_path, 1).checkpoints == 1
+    assert marks_of(tmp_path)[-1] == more.positions + 1
+
+
+def test_a_mark_that_was_passed_as_the_state_was_saved_is_still_due(tiny: Campaign, tmp_path: Path) -> None:
+    """Also when other marks are added around it: games that end while a state is saved may have passed it."""
+    before = play_rounds(replace(tiny, checkpoints=(0,)), tmp_path, 2)
+    learner, saved = state_of(tiny, tmp_path)
+    due = before.positions - 5
+    settings = replace(tiny, checkpoints=(0, due)).as_json()
+    save_state(tmp_path, learner, replace(saved, campaign=settings, counters=replace(before, checkpoints=1)))
+    marks = (0, 1, due, due + 1, before.positions + 10_000)
+    assert play_rounds(replace(tiny, checkpoints=marks), tmp_path, 1).checkpoints == 4
+    assert marks_of(tmp_path) == [0, due + 1], "of the marks that are due the last one has the checkpoint"
