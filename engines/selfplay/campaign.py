@@ -237,6 +237,7 @@ class _Run:
             plies=float(np.mean([len(game.moves) for game in games])),
             white_score=float(np.mean([(1 + game.result) / 2 for game in games])),
             **{name: ended[name] / len(games) for name in ENDINGS[1:]},
+            resign_threshold=checked.threshold if checked else None,
             resign_checked=checked.games if checked else None,
             resign_false_positives=checked.wrong / checked.games if checked and checked.games else None,
         )

@@ -73,7 +73,7 @@ def test_rows_of_the_metrics_say_what_was_played_and_learned(tiny: Campaign, tmp
             assert getattr(row, name) == pytest.approx(np.mean([game.ending == number for game in of_round]))
         assert row.policy_kl == pytest.approx(row.policy_loss - row.policy_entropy, abs=1e-5)
         assert row.learning_rate == pytest.approx(settings.learning_rate, rel=1e-3)
-        assert (row.resign_checked, row.resign_false_positives) == (None, None)
+        assert (row.resign_threshold, row.resign_checked, row.resign_false_positives) == (None, None, None)
     assert not games
     spent = [sum(getattr(row, name) for row in metrics(tmp_path)) for name in ("playing_seconds", "learning_seconds")]
     assert min(spent) > 0

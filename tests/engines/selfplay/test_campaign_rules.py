@@ -50,6 +50,7 @@ def test_sides_resign_at_the_threshold_that_follows_from_the_games_played_on(
     play_rounds(settings, tmp_path, 4)
     assert {below for below, _ in rules} == {0.0}
     rows = metrics(tmp_path)
+    assert {row.resign_threshold for row in rows} == {0.0}
     assert sum(row.resigned * row.games for row in rows) > 0
     checked = [game for game in state_of(settings, tmp_path)[1].tail if game.played_on]
     assert 0 < len(checked) < rows[-1].games
@@ -61,6 +62,7 @@ def test_sides_resign_at_the_threshold_that_follows_from_the_games_played_on(
     play_rounds(settings, tmp_path, 1)
     assert len(state_of(settings, tmp_path)[1].resignation) >= len(remembered), "they are remembered across legs"
     assert rules[-1] == (NEVER, 0)
+    assert metrics(tmp_path)[-1].resign_threshold is None
     assert metrics(tmp_path)[-1].resign_checked is None
 
 
