@@ -18,11 +18,12 @@ from engines.networks import Network, write_network
 from engines.networks.whole_files import remove_partial
 from engines.selfplay.actors import TABLES_OF_A_GPU, Actors, InTurn, Threads, tables
 from engines.selfplay.campaign_network import info_of, network_config
-from engines.selfplay.cluster import Cluster, connected
+from engines.selfplay.cluster import Cluster
 from engines.selfplay.config import Campaign
 from engines.selfplay.endings import ENDINGS
 from engines.selfplay.learner import Learner, Losses, annealed
 from engines.selfplay.metrics import Metrics, Round
+from engines.selfplay.ray_connection import connected
 from engines.selfplay.records import FULL, GameRecord
 from engines.selfplay.resignation import NEVER, Resignation
 from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state, save_state
@@ -315,7 +316,7 @@ def run_campaign(
         device: where the network is, ``"cpu"``, ``"cuda"``, or ``"auto"``: on a GPU if there is one.
         actors: threads that play, of a campaign whose games and learning overlap; 0: one a core, at most four for a
             GPU, which they keep busy.  Over a cluster: its actors; 0: one a CPU or GPU.
-        ray: address of a Ray cluster that plays the games (`engines.selfplay.cluster.connected`).
+        ray: address of a Ray cluster that plays the games (`engines.selfplay.ray_connection.connected`).
         clock: what ``minutes`` are measured with, in seconds; `time.process_time` counts the processor's work.
         report: is given a line about every round.
 
