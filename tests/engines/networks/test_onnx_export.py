@@ -63,7 +63,7 @@ def test_every_activation_function(activation: str) -> None:
     compare(small_network(shape))
 
 
-@pytest.mark.parametrize(("policy", "value"), [("optimistic", "q"), ("soft", "st"), ("mine", "mine")])
+@pytest.mark.parametrize(("policy", "value"), [("optimistic", "q"), ("soft", "st"), ("my own", "my own")])
 def test_the_heads_in_use(policy: str, value: str) -> None:
     network = small_network(FAMILIES["several heads"]).with_heads(policy, value)
     compare(network)
