@@ -18,7 +18,7 @@ from engines.networks import Network, NetworkInfo, read_network, write_onnx
 from engines.networks.onnx_export import ONNX_INPUT, onnx_model
 from experiments.small_networks import FAMILIES, small_network
 
-TOLERANCE = 1e-4
+TOLERANCE = 2e-5
 
 
 def some_planes(count: int) -> NDArray[np.float32]:
