@@ -27,7 +27,7 @@ from typing import Any, Final
 from torch import Tensor
 from torch.nn import functional
 
-from engines.arena import Tally, play_match, player_of
+from engines.arena import play_match, player_of
 from engines.networks import write_network
 from engines.networks.whole_files import write_whole
 from engines.selfplay import Campaign, learner, read_campaign, read_campaign_network, run_campaign
@@ -94,18 +94,6 @@ def train(name: str, minutes: float, runs: Path) -> None:
     write_network(network, folder / "network.pb.gz", info)
 
 
-def row_of(tally: Tally) -> dict[str, Any]:
-    """A match as figures."""
-    return {
-        "won": tally.wins,
-        "drawn": tally.draws,
-        "lost": tally.losses,
-        "score": tally.score,
-        "elo": tally.elo,
-        "elo_standard_error": tally.elo_standard_error,
-    }
-
-
 def measure(name: str, games: int, runs: Path) -> dict[str, Any]:
     """A variant's campaign and its matches."""
     folder = folder_of(name, runs)
@@ -126,7 +114,8 @@ def measure(name: str, games: int, runs: Path) -> dict[str, Any]:
     if name != UNCHANGED:
         opponents["unchanged"] = str(folder_of(UNCHANGED, runs) / "network.pb.gz")
     for opponent, text in opponents.items():
-        found[opponent] = row_of(play_match(player, player_of(text, SIMULATIONS), games=games, seed=SEED).tally)
+        result = play_match(player, player_of(text, SIMULATIONS), games=games, seed=SEED)
+        found[opponent] = result.tally.as_json()
     return found
 
 
@@ -148,7 +137,7 @@ def table(rows: list[dict[str, Any]], minutes: float, games: int) -> str:
         if "unchanged" in row:
             match = row["unchanged"]
             error = match["elo_standard_error"]
-            elo = f"{match['won']}–{match['drawn']}–{match['lost']}"
+            elo = f"{match['wins']}–{match['draws']}–{match['losses']}"
             if match["elo"] is not None:
                 elo = f"{match['elo']:+.0f}" + (f" ± {error:.0f}" if error is not None else "")
         lines.append(

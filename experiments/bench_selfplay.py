@@ -32,8 +32,8 @@ from experiments.engine_benchmark.selfplay_loop import (
     Contender,
     Loop,
     Shape,
+    count_games,
     evaluations_section,
-    games_an_hour,
     make_agents,
     moves_section,
     targets,
@@ -76,7 +76,7 @@ def main() -> None:
     for number in track(range(arguments.rounds), "rounds", console=console, transient=True):
         for section in sections:
             section.measurements += section.measure_round(number)
-    moves.measurements += games_an_hour(moves)
+    count_games(moves, contenders)
     after = describe_machine()
     header = machine_line(before, after)
     wanted = () if arguments.agent else WANTED

@@ -30,7 +30,7 @@ import torch
 from rich.console import Console
 
 from conceptmine.runfolder import write_bytes
-from engines.arena import MatchResult, NetworkPlayer, play_match, player_of
+from engines.arena import NetworkPlayer, play_match, player_of
 from engines.networks import NetworkFormatError, load_agent
 from experiments.engine_benchmark.machine import describe_machine
 from experiments.engine_benchmark.tables import Grid, markdown, rich_table
@@ -76,26 +76,6 @@ def version_of(stockfish: str) -> str:
     """Name and number, as the program greets."""
     greeting = subprocess.run([stockfish, "quit"], capture_output=True, text=True, check=False).stdout
     return greeting.split(" by ")[0].strip()
-
-
-def row_of(opponent: Opponent, result: MatchResult) -> dict[str, Any]:
-    """A match, counted from the agent's side."""
-    tally = result.tally
-    return {
-        "opponent": opponent.name,
-        "wins": tally.wins,
-        "draws": tally.draws,
-        "losses": tally.losses,
-        "score": tally.score,
-        "elo": tally.elo,
-        "elo_standard_error": tally.elo_standard_error,
-        "likelihood_of_superiority": tally.likelihood_of_superiority,
-        "white": list(tally.white),
-        "black": list(tally.black),
-        "pairs": list(tally.pairs),
-        "endings": result.endings,
-        "forfeits": list(result.forfeits),
-    }
 
 
 def grid_of(title: str, rows: list[dict[str, Any]], not_played: list[str]) -> Grid:
@@ -168,7 +148,7 @@ def main() -> None:
         else:
             with closing(player_of(opponent.player, arguments.simulations)) as other:
                 result = play_match(player, other, games=arguments.games, seed=arguments.seed)
-            content["matches"].append(row_of(opponent, result))
+            content["matches"].append({"opponent": opponent.name} | result.as_json())
             print(f"{opponent.name}: {result.tally.describe()}", flush=True)
         grid = grid_of(title, content["matches"], content["not_played"])
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"

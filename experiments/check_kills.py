@@ -33,7 +33,8 @@ import numpy as np
 
 from engines.networks import Network, NetworkFormatError, load_agent
 from engines.selfplay import read_campaign_network
-from engines.selfplay.campaign import CHECKPOINT_FOLDER, WINDOW_FOLDER, network_config
+from engines.selfplay.campaign import CHECKPOINT_FOLDER, WINDOW_FOLDER
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import campaign_of
 from engines.selfplay.learner import Learner
 from engines.selfplay.metrics import METRICS_FILE, TENSORBOARD_FOLDER

@@ -23,63 +23,82 @@ from engines.networks import (
 )
 from engines.networks.leela.writing import serialise_network
 
-_SMOLGEN = Encoder(heads=2, width=8, hidden=12, smolgen=Smolgen(compressed=2, hidden=6, generated=4))
-_PLAIN = Encoder(heads=2, width=8, hidden=6)
+# No two sizes that could be taken for each other are the same.
+_SMOLGEN = Encoder(heads=2, width=8, hidden=20, smolgen=Smolgen(compressed=2, hidden=10, generated=6))
+_PLAIN = Encoder(heads=4, width=8, hidden=12)
+_MIXED = (_SMOLGEN, Encoder(heads=2, width=8, hidden=12))  # a file has one number of heads for a stack
+_DENSE = AttentionBody(12, (_PLAIN, _PLAIN), "dense", dense_channels=3, dense_hidden=14, gated=True)
+_POLICY = AttentionPolicy(channels=10, width=6)
 _VALUE, _MOVES_LEFT = ValueHead(4, 16), MovesLeftHead(2, 8)
 
 FAMILIES: Mapping[str, NetworkConfig] = {
     "residual": NetworkConfig(
         Tower(8, 3, (4, 0, 6)), policy=ConvolutionPolicy(80), value=_VALUE, moves_left=_MOVES_LEFT
     ),
+    "residual with mish": NetworkConfig(Tower(8, 2, (0, 4)), value=_VALUE, activation="mish"),
     "classical": NetworkConfig(
-        Tower(8, 2), policy=ClassicalPolicy(1), value=ValueHead(2, 8, scalar=True), activation="mish"
+        Tower(8, 2), policy=ClassicalPolicy(2), value=ValueHead(2, 8, scalar=True), activation="mish"
     ),
-    "attention policy": NetworkConfig(
+    "attention policy": NetworkConfig(Tower(8, 1), policy=_POLICY, value=_VALUE),
+    "policy encoders": NetworkConfig(
         Tower(8, 2, 4),
-        policy=AttentionPolicy(12, 8, (_SMOLGEN, _PLAIN)),
+        policy=AttentionPolicy(12, 6, _MIXED),
         value=_VALUE,
         moves_left=_MOVES_LEFT,
         activation="mish",
     ),
     "map embedding": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), gated=True),
-        policy=AttentionPolicy(8, 12),
+        attention=AttentionBody(12, (_SMOLGEN, _SMOLGEN), gated=True),
+        policy=_POLICY,
         value=_VALUE,
         moves_left=_MOVES_LEFT,
+        activation="mish",
         smolgen_activation="swish",
         ffn_activation="relu2",
     ),
+    "map embedding with one value": NetworkConfig(
+        attention=AttentionBody(12, (_PLAIN,)), policy=_POLICY, value=ValueHead(4, 16, scalar=True)
+    ),
     "dense embedding": NetworkConfig(
-        attention=AttentionBody(8, (_PLAIN, _PLAIN), "dense", dense_channels=2, dense_hidden=6, gated=True),
-        policy=AttentionPolicy(8, 8),
+        attention=_DENSE,
+        policy=_POLICY,
         value=ValueHead(4, 16, scalar=True),
         activation="mish",
         ffn_activation="selu",
     ),
+    "dense embedding and policy encoders": NetworkConfig(
+        attention=_DENSE,
+        policy=AttentionPolicy(8, 6, _MIXED[::-1]),
+        value=_VALUE,
+        moves_left=_MOVES_LEFT,
+        activation="mish",
+        smolgen_activation="swish",
+    ),
     "several heads": NetworkConfig(
-        attention=AttentionBody(8, (_SMOLGEN, _SMOLGEN), "dense", dense_channels=1, dense_hidden=6, gated=True),
-        policy=AttentionPolicy(8, 8, own_embedding=False),
+        attention=AttentionBody(12, (_SMOLGEN, _SMOLGEN), "dense", dense_channels=1, dense_hidden=6, gated=True),
+        policy=AttentionPolicy(10, 6, own_embedding=False),
         value=ValueHead(4, 16, error=True, categories=5),
         moves_left=_MOVES_LEFT,
         activation="mish",
         smolgen_activation="swish",
+        ffn_activation="relu2",
         other_policies=(
-            ("optimistic", AttentionPolicy(8, 12, own_embedding=False)),
+            ("optimistic", AttentionPolicy(10, 14, own_embedding=False)),
             ("soft", AttentionPolicy(12, 8, (_SMOLGEN, _SMOLGEN))),
-            ("mine", AttentionPolicy(8, 8)),
+            ("my own", AttentionPolicy(9, 4)),
         ),
-        other_values=(("q", ValueHead(2, 8)), ("st", ValueHead(2, 8, scalar=False, error=True)), ("mine", _VALUE)),
+        other_values=(("q", ValueHead(2, 8)), ("st", ValueHead(5, 7, error=True, categories=3)), ("my own", _VALUE)),
     ),
     "encoders on a tower": NetworkConfig(
         Tower(8, 1, 4),
-        AttentionBody(12, (_PLAIN, _SMOLGEN), "tower", gated=True),
-        policy=AttentionPolicy(8, 8),
+        AttentionBody(12, _MIXED, "tower", gated=True),
+        policy=_POLICY,
         value=_VALUE,
         smolgen_activation="relu",
         ffn_activation="swish",
     ),
 }
-"""A shape of every family, by what sets it apart."""
+"""A shape of every kind that Leela's files can hold, by what sets it apart."""
 
 
 def small_network(config: NetworkConfig, *, batch_norm: bool = False, seed: int = 0) -> Network:

@@ -128,23 +128,7 @@ def ladder(
 
 
 def _answer(first: str, second: str, result: MatchResult, test: Sprt | None) -> dict[str, Any]:
-    tally = result.tally
-    answer: dict[str, Any] = {
-        "first": first,
-        "second": second,
-        "wins": tally.wins,
-        "draws": tally.draws,
-        "losses": tally.losses,
-        "score": None if math.isnan(tally.score) else tally.score,
-        "elo": tally.elo,
-        "elo_standard_error": tally.elo_standard_error,
-        "likelihood_of_superiority": tally.likelihood_of_superiority,
-        "white": list(tally.white),
-        "black": list(tally.black),
-        "pairs": list(tally.pairs),
-        "endings": result.endings,
-        "forfeits": list(result.forfeits),
-    }
+    answer: dict[str, Any] = {"first": first, "second": second} | result.as_json()
     if test is not None:
         answer["sprt"] = {
             "elo0": test.elo0,
@@ -152,7 +136,7 @@ def _answer(first: str, second: str, result: MatchResult, test: Sprt | None) -> 
             "alpha": test.alpha,
             "beta": test.beta,
             "bounds": list(test.bounds),
-            "log_likelihood_ratio": test.log_likelihood_ratio(tally.pairs),
+            "log_likelihood_ratio": test.log_likelihood_ratio(result.tally.pairs),
             "accepted": result.decision,
         }
     return answer

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import chess
 
@@ -43,6 +44,10 @@ class MatchResult(Meeting):
         return tuple(
             f"game {game.number + 1}: {self._loser(game)} forfeits: {game.remark}" for game in self.games if game.remark
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures of `Tally.as_json`, and ``endings`` and ``forfeits``."""
+        return self.tally.as_json() | {"endings": self.endings, "forfeits": list(self.forfeits)}
 
     def _loser(self, game: PlayedGame) -> str:
         return self.first if game.points == 0 else self.second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -116,6 +117,21 @@ class Tally:
         padded = [regular[0] + 0.5, *regular[1:4], regular[4] + 0.5]
         mean, error = _mean_and_error(padded)
         return float(student.cdf((mean - 0.5) / error, max(sum(padded) - 1, 1))) if error > 0 else 0.5
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts and figures by name, None for numbers that there are not; ``white``, ``black``, ``pairs`` as lists."""
+        return {
+            "wins": self.wins,
+            "draws": self.draws,
+            "losses": self.losses,
+            "score": self.score if self.games else None,
+            "elo": self.elo,
+            "elo_standard_error": self.elo_standard_error,
+            "likelihood_of_superiority": self.likelihood_of_superiority,
+            "white": list(self.white),
+            "black": list(self.black),
+            "pairs": list(self.pairs),
+        }
 
     def describe(self) -> str:
         """Score, Elo difference and likelihood of superiority in words."""

@@ -10,23 +10,23 @@ from engines.networks.agent import Agent, Evaluation, PackedEvaluation, load_age
 from engines.networks.architecture import Edits, Network, NetworkOutput
 from engines.networks.cache import EvaluationCache
 from engines.networks.checkpoint import read_checkpoint, write_checkpoint
-from engines.networks.config import (
+from engines.networks.config import NetworkConfig
+from engines.networks.errors import NetworkFormatError
+from engines.networks.leela.info import NetworkInfo
+from engines.networks.leela.reading import read_network
+from engines.networks.leela.writing import write_network
+from engines.networks.onnx_export import write_onnx
+from engines.networks.shapes import (
     AttentionBody,
     AttentionPolicy,
     ClassicalPolicy,
     ConvolutionPolicy,
     Encoder,
     MovesLeftHead,
-    NetworkConfig,
     Smolgen,
     Tower,
     ValueHead,
 )
-from engines.networks.errors import NetworkFormatError
-from engines.networks.leela.info import NetworkInfo
-from engines.networks.leela.reading import read_network
-from engines.networks.leela.writing import write_network
-from engines.networks.onnx_export import write_onnx
 from engines.networks.training import BATCH_NORM_RULES, trainable
 
 __all__ = [

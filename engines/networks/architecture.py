@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.chess.encoding import INPUT_PLANES
-from engines.networks.config import USUAL_HEADS, AttentionPolicy, ConvolutionPolicy, NetworkConfig
+from engines.networks.config import USUAL_HEADS, NetworkConfig
 from engines.networks.modules.activations import activation_called
 from engines.networks.modules.attention import EncoderLayer
 from engines.networks.modules.embedding import Embedding
@@ -32,6 +32,7 @@ from engines.networks.modules.heads import (
 )
 from engines.networks.modules.precision import in_type_of
 from engines.networks.modules.residual import Convolution, ResidualBlock
+from engines.networks.shapes import AttentionPolicy, ConvolutionPolicy
 
 __all__ = ["Edits", "Network", "NetworkOutput", "edited", "set_tensor"]
 

@@ -22,11 +22,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from engines.networks.architecture import Network, set_tensor
-from engines.networks.config import AttentionPolicy, ClassicalPolicy, ConvolutionPolicy, NetworkConfig
+from engines.networks.config import NetworkConfig
 from engines.networks.errors import NetworkFormatError
 from engines.networks.leela.container import UnusableFileError
 from engines.networks.leela.info import NetworkInfo
 from engines.networks.modules.residual import BATCH_NORM_EPSILON, Convolution
+from engines.networks.shapes import AttentionPolicy, ClassicalPolicy, ConvolutionPolicy
 from engines.networks.whole_files import write_whole
 
 __all__ = [

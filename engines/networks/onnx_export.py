@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from engines.chess.encoding import INPUT_PLANES
 from engines.chess.moves import POLICY_SIZE
 from engines.networks.architecture import Network
-from engines.networks.config import BOARD_PLANES, SQUARES, AttentionPolicy, ConvolutionPolicy
 from engines.networks.leela.info import NetworkInfo, elo_text
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SelfAttention, SmolgenLayers
 from engines.networks.modules.embedding import POSITION_MAP, Embedding
 from engines.networks.modules.residual import Convolution, ResidualBlock
 from engines.networks.policy_planes import ATTENTION_POLICY_INDEX, CONVOLUTION_POLICY_INDEX
+from engines.networks.shapes import BOARD_PLANES, SQUARES, AttentionPolicy, ConvolutionPolicy
 from engines.networks.whole_files import write_whole
 
 __all__ = ["ONNX_INPUT", "onnx_model", "write_onnx"]

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from engines.networks.architecture import Network
-from engines.networks.config import AttentionPolicy
+from engines.networks.shapes import AttentionPolicy
 
 __all__ = ["DTYPES", "FEWEST_CHANNELS", "prepared", "round_weights"]
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from engines.chess.encoding import INPUT_PLANES, unpack_planes
 from engines.networks.architecture import Edits, Network
-from engines.networks.config import SQUARES, AttentionPolicy, ConvolutionPolicy, NetworkConfig
+from engines.networks.config import NetworkConfig
 from engines.networks.cuda_graphs import PROCESS_WIDE, GraphRunner
 from engines.networks.outputs import Outputs
+from engines.networks.shapes import SQUARES, AttentionPolicy, ConvolutionPolicy
 
 __all__ = ["TorchNetwork", "planes_on_device"]
 

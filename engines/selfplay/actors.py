@@ -14,14 +14,13 @@ import torch
 from engines.networks import Agent, Network
 from engines.search.settings import SearchSettings
 from engines.selfplay.config import Campaign
+from engines.selfplay.finished import FinishedGames
 from engines.selfplay.games import GAME, GameRules, GamesAtOnce, Unfinished
 from engines.selfplay.records import GameRecord
 from engines.selfplay.resignation import NEVER
 
 TABLES_OF_A_GPU: Final = 4
 """Tables, each with a thread, that keep a GPU busy."""
-
-_POLL_S = 0.05
 
 
 class Actors(Protocol):
@@ -168,7 +167,8 @@ class InTurn:
 
 
 class Threads:
-    """A thread a table; they play on while the caller learns, at most ``ahead`` positions further than it has taken.
+    """A thread a table; they play on while the caller learns, at most ``ahead`` positions further than it has taken or
+    waits for.
 
     The kernels and torch let go of the interpreter, so threads are enough to use as many cores.
     """
@@ -176,11 +176,7 @@ class Threads:
     def __init__(self, games: Sequence[GamesAtOnce], device: str, ahead: int) -> None:
         self._games, self._ahead = games, ahead
         self._player = PlayingAgent(device)
-        self._changed = threading.Condition()
-        self._finished: list[GameRecord] = []
-        self._backlog = 0
-        self._stopped = False
-        self._failure: BaseException | None = None
+        self._finished = FinishedGames()
         # Held by its thread during a step: who holds it sees the games of that table stand still.
         self._steps = [threading.Lock() for _ in games]
         self._wanted = threading.Event()
@@ -200,21 +196,11 @@ class Threads:
                 thread.start()
 
     def collect(self, positions: int, until: float) -> list[GameRecord]:
-        with self._changed:
-            while self._backlog < positions and self._failure is None:
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(min(left, _POLL_S))
-            if self._failure is not None:
-                raise self._failure
-        return self.finished()
+        self._finished.wait(positions, until)
+        return self._finished.take_sound()
 
     def finished(self) -> list[GameRecord]:
-        with self._changed:
-            found, self._finished, self._backlog = self._finished, [], 0
-            self._changed.notify_all()
-        return found
+        return self._finished.take()
 
     def unfinished(self) -> list[Unfinished]:
         self._wanted.clear()
@@ -232,9 +218,7 @@ class Threads:
         return sum(games.evaluations for games in self._games)
 
     def stop(self) -> None:
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        self._finished.stop()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -244,23 +228,14 @@ class Threads:
 
     def _play(self, games: GamesAtOnce, step: threading.Lock) -> None:
         try:
-            while not self._stopped:
+            while not self._finished.stopped:
                 self._wanted.wait()
                 agent = self._player.agent
                 assert agent is not None, "threads start once a network is published"
                 with step:
                     ended = games.step(agent)
                 if ended:
-                    self._hand_in(ended)
+                    self._finished.add(ended)
+                    self._finished.wait_for_room(self._ahead)
         except BaseException as failure:  # whatever it is, the learner's thread must hear of it
-            with self._changed:
-                self._failure = failure
-                self._changed.notify_all()
-
-    def _hand_in(self, ended: list[GameRecord]) -> None:
-        with self._changed:
-            self._finished += ended
-            self._backlog += sum(len(game.moves) for game in ended)
-            self._changed.notify_all()
-            while self._backlog > self._ahead and not self._stopped:
-                self._changed.wait(_POLL_S)
+            self._finished.fail(failure)

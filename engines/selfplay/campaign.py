@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from engines.networks import (
-    MovesLeftHead,
-    Network,
-    NetworkConfig,
-    NetworkFormatError,
-    NetworkInfo,
-    Tower,
-    ValueHead,
-    write_network,
-)
-from engines.networks.checkpoint import network_of, read_notes, read_tensors
-from engines.networks.leela.container import UnusableFileError
+from engines.networks import Network, write_network
 from engines.networks.whole_files import remove_partial
 from engines.selfplay.actors import TABLES_OF_A_GPU, Actors, InTurn, Threads, tables
-from engines.selfplay.cluster import Cluster, connected
-from engines.selfplay.config import Campaign, campaign_of
+from engines.selfplay.campaign_network import info_of, network_config
+from engines.selfplay.cluster import Cluster
+from engines.selfplay.config import Campaign
 from engines.selfplay.endings import ENDINGS
 from engines.selfplay.learner import Learner, Losses, annealed
 from engines.selfplay.metrics import Metrics, Round
+from engines.selfplay.ray_connection import connected
 from engines.selfplay.records import FULL, GameRecord
 from engines.selfplay.resignation import NEVER, Resignation
 from engines.selfplay.state import STATE_FILE, Counters, Saved, load_state, save_state
@@ -44,60 +35,15 @@ WINDOW_FOLDER = "window"
 Report = Callable[[str], None]
 
 
-def network_config(campaign: Campaign) -> NetworkConfig:
-    """The network that the campaign trains: convolution policy, win–draw–loss value, plies-left head."""
-    size = campaign.network
-    return NetworkConfig(
-        Tower(size.filters, size.blocks, size.se_channels),
-        value=ValueHead(planes=8, hidden=64),
-        moves_left=MovesLeftHead(planes=4, hidden=32),
-    )
-
-
-def is_campaign(path: str | Path) -> bool:
-    """Say whether a file is the state of a campaign."""
-    try:
-        return "campaign" in read_notes(path)
-    except NetworkFormatError:
-        return False
-
-
-def read_campaign_network(path: str | Path) -> tuple[Network, NetworkInfo]:
-    """Read the network out of a campaign's state: the averaged weights, which are those that play.
-
-    Args:
-        path: the state file.
-
-    Returns:
-        ``(network, info)``, the network with batch normalisation, in evaluation mode and taking no gradients.
-
-    Raises:
-        NetworkFormatError: the file is missing, damaged or no campaign's state.
-    """
-    notes, tensors = read_notes(path), read_tensors(path, "average.")
-    try:
-        campaign = campaign_of(json.loads(notes["campaign"]))
-        counters = Counters(**json.loads(notes["counters"]))
-        return network_of(network_config(campaign), tensors), _info(campaign, counters, int(notes["steps"]))
-    except (KeyError, TypeError, ValueError):
-        raise NetworkFormatError(f"{path} is no state of a self-play campaign, or is damaged.") from None
-    except UnusableFileError as reason:
-        raise NetworkFormatError(f"{path} {reason}.") from None
-
-
-def _info(campaign: Campaign, counters: Counters, steps: int) -> NetworkInfo:
-    return NetworkInfo(
-        licence="GPL-3.0-or-later",
-        training_steps=steps,
-        training_parameters=(
-            f"{campaign.name}: {counters.games} self-play games, {counters.positions} positions, "
-            f"{campaign.simulations} simulations a move"
-        ),
-    )
-
-
 class DivergedError(ValueError):
     """Learning has gone wrong for good: what was learned since the last save is worth nothing."""
+
+
+class _RoundInHand(NamedTuple):
+    """A round that has no row of metrics yet: its games, and when (`time.monotonic`) they had been played."""
+
+    games: list[GameRecord]
+    played_until: float
 
 
 class _Run:
@@ -116,6 +62,7 @@ class _Run:
         )
         saved = self._load() or Saved(Counters(), campaign.as_json())
         self.counters = saved.counters
+        self.counters.checkpoints = _marks_passed(campaign.checkpoints, saved)
         self.resignation = Resignation(campaign.resign_errors)
         self.resignation.restore(saved.resignation)
         try:
@@ -135,13 +82,17 @@ class _Run:
         self._keep_tail([])  # fewer than were saved, if the campaign says so now
         if len(self.window) < sum(len(game.moves) for game in self.tail):  # its files are of another machine
             self.window.refill(self.tail)
+        # What is not there any more cannot be learned from.
+        self.counters.unlearned = min(self.counters.unlearned, self.window.learned_from)
         # A resumed leg must not replay the games of the first one.
         self.generator = np.random.default_rng([campaign.seed, self.counters.rounds])
         self.actors = self._make_actors(device, actors, cluster, saved)
         self._evaluations_before = self.counters.evaluations
         self._counted_until = self.round_began = self.saved_at = time.monotonic()
         self._evaluations_counted = 0
-        self._unlearned = 0
+        self._in_hand: _RoundInHand | None = None
+        self._losses: list[Losses] = []
+        self._learning_seconds = 0.0
 
     def _make_actors(self, device: str, actors: int, cluster: bool, saved: Saved) -> Actors:
         campaign, seed = self.campaign, int(self.generator.integers(2**62))
@@ -172,26 +123,27 @@ class _Run:
         if not due:
             return
         path = self.folder / CHECKPOINT_FOLDER / f"{campaign.name}-{due[-1]:08d}.pb.gz"
-        write_network(network, path, _info(campaign, counters, self.learner.steps))
+        write_network(network, path, info_of(campaign, counters, self.learner.steps))
         counters.checkpoints += len(due)
         self.report(f"checkpoint {path.name} at {counters.positions:,} positions")
+
+    def begin(self, until: float) -> None:
+        """Let the games begin, and learn meanwhile what the leg before had no time for."""
+        self.publish()
+        if self.counters.unlearned:
+            self.learn(until)
+            self.publish()
 
     def play_round(self, until: float) -> bool:
         """Take in a round's games, learn from them and publish; whether there were any."""
         games = self.actors.collect(self.campaign.positions_per_round, until)
         if not games:
             return False
-        waited_until = time.monotonic()
+        self._in_hand = _RoundInHand(games, time.monotonic())
         self._take_in(games)
-        rate = annealed(
-            self.campaign.learning_rate,
-            self.campaign.final_learning_rate,
-            self.counters.positions / self.campaign.decay_positions,
-        )
-        losses = self.learn(self._unlearned, rate)
-        self._unlearned = 0
+        self.learn(until)
         self.publish()
-        self._log(games, losses, rate, waited_until)
+        self._log(self._in_hand)
         return True
 
     def _take_in(self, games: list[GameRecord]) -> None:
@@ -201,7 +153,7 @@ class _Run:
         counters.games += len(games)
         counters.draws += sum(game.result == 0 for game in games)
         counters.evaluations = self._evaluations_before + self.actors.evaluations
-        self._unlearned += sum(int((game.kinds == FULL).sum()) for game in games)
+        counters.unlearned += sum(int((game.kinds == FULL).sum()) for game in games)
         self._keep_tail(games)
         self.resignation.add(games)
 
@@ -213,31 +165,54 @@ class _Run:
             kept += len(self.tail[first].moves)
         self.tail = self.tail[first:]
 
-    def learn(self, searched: int, rate: float) -> Losses | None:
-        """Train on the window in proportion to the ``searched`` new positions of full searches; mean losses."""
-        campaign = self.campaign
-        if not searched:  # a leg may end after one game of openings and fast searches
-            return None
-        steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
-        losses = []
-        for _ in range(steps):
-            batch = self.window.draw(campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator)
-            losses.append(self.learner.step(batch, rate))
-        found = Losses(*(float(np.mean(column)) for column in zip(*losses, strict=True)))
-        if not all(map(math.isfinite, found)):
-            raise DivergedError(
-                f"the network of {self.folder} gives losses that are no numbers: the state stands as it was last saved;"
-                " go on with a lower learning rate"
-            )
-        return found
+    def learn(self, until: float) -> None:
+        """Train on the window in proportion to what was searched fully and not learned from yet, while there is time.
 
-    def _log(self, games: list[GameRecord], losses: Losses | None, rate: float, waited_until: float) -> None:
+        What remains unlearned at ``until`` is counted in the state, and the next leg learns it first.
+        """
+        campaign, counters = self.campaign, self.counters
+        searched = counters.unlearned
+        if not searched:  # a leg may end after one game of openings and fast searches
+            return
+        began, rate = time.monotonic(), self._learning_rate()
+        steps = max(1, round(campaign.replay_ratio * searched / campaign.batch_size))
+        try:
+            for left in reversed(range(steps)):
+                if time.monotonic() >= until:
+                    break
+                batch = self.window.draw(
+                    campaign.batch_size, campaign.value_from_search, campaign.mirrored, self.generator
+                )
+                losses = self.learner.step(batch, rate)
+                if not all(map(math.isfinite, losses)):
+                    raise DivergedError(
+                        f"the network of {self.folder} gives losses that are no numbers: the state stands as it was"
+                        " last saved; go on with a lower learning rate"
+                    )
+                self._losses.append(losses)
+                counters.unlearned = searched * left // steps
+        finally:
+            self._learning_seconds += time.monotonic() - began
+
+    def _learning_rate(self) -> float:
+        campaign = self.campaign
+        return annealed(
+            campaign.learning_rate,
+            campaign.final_learning_rate,
+            self.counters.positions / campaign.decay_positions,
+        )
+
+    def _log(self, in_hand: _RoundInHand) -> None:
+        """Write what was measured in the round: a row of metrics, and a line."""
+        self._in_hand = None
         now = time.monotonic()
         self._count_time()
         self.counters.rounds += 1
-        counters, ended = self.counters, Counter(ENDINGS[game.ending] for game in games)
+        games, counters = in_hand.games, self.counters
+        ended = Counter(ENDINGS[game.ending] for game in games)
+        losses = Losses(*np.mean(self._losses, axis=0).tolist()) if self._losses else None
         # Threads play all the time, also while the network learns.
-        playing = (now if self.campaign.overlapped else waited_until) - self.round_began
+        playing = (now if self.campaign.overlapped else in_hand.played_until) - self.round_began
         evaluated = self.actors.evaluations - self._evaluations_counted
         self._evaluations_counted = self.actors.evaluations
         threshold = self.resignation.threshold()
@@ -249,10 +224,10 @@ class _Run:
             evaluations=counters.evaluations,
             seconds=round(counters.seconds, 1),
             playing_seconds=round(playing, 2),
-            learning_seconds=round(now - waited_until, 2),
+            learning_seconds=round(self._learning_seconds, 2),
             evaluations_per_second=round(evaluated / max(playing, 1e-3), 1),
             steps=self.learner.steps,
-            learning_rate=rate,
+            learning_rate=self._learning_rate(),
             policy_loss=losses.policy if losses else None,
             value_loss=losses.value if losses else None,
             moves_left_loss=losses.moves_left if losses else None,
@@ -263,12 +238,14 @@ class _Run:
             plies=float(np.mean([len(game.moves) for game in games])),
             white_score=float(np.mean([(1 + game.result) / 2 for game in games])),
             **{name: ended[name] / len(games) for name in ENDINGS[1:]},
+            resign_threshold=checked.threshold if checked else None,
             resign_checked=checked.games if checked else None,
             resign_false_positives=checked.wrong / checked.games if checked and checked.games else None,
         )
         self.metrics.add(row)
         self.round_began = now
-        learned = f"policy {losses.policy:.3f}, value {losses.value:.3f}" if losses else "nothing to learn"
+        self._losses, self._learning_seconds = [], 0.0
+        learned = f"policy {losses.policy:.3f}, value {losses.value:.3f}" if losses else "nothing learned"
         self.report(
             f"round {row.round}: {row.positions:,} positions, {row.games:,} games, {learned}, "
             f"drawn {row.drawn:.0%}, {row.plies:.0f} plies a game, "
@@ -286,6 +263,8 @@ class _Run:
             self.save()
 
     def save(self) -> None:
+        if self._in_hand is not None:  # learning was broken off, by Ctrl-C or an error
+            self._log(self._in_hand)
         self._take_in(self.actors.finished())  # what ended while the network learned
         self._count_time()
         self.window.save()
@@ -298,6 +277,17 @@ class _Run:
         )
         save_state(self.folder, self.learner, saved)
         self.saved_at = time.monotonic()
+
+
+def _marks_passed(marks: Sequence[int], saved: Saved) -> int:
+    """How many of a campaign's ``marks`` the saved one, which may have had others, was past when it published last.
+
+    One that was new and lies behind it gets no checkpoint: the network of that time is gone.  Games that ended after
+    the last checkpoints were written may have passed marks of its own, which are still due.
+    """
+    known = saved.campaign.get("checkpoints", [])
+    next_due = min(known[saved.counters.checkpoints :], default=math.inf)
+    return sum(mark <= saved.counters.positions and mark < next_due for mark in marks)
 
 
 def run_campaign(
@@ -315,16 +305,18 @@ def run_campaign(
 
     ``folder`` receives the state (`engines.selfplay.state`), ``metrics.csv``, ``window/`` and ``checkpoints/*.pb.gz``
     (Leela format).  The state is saved after the first round that ends ``save_every_seconds`` or more after the last
-    save, at the end, and on Ctrl-C: a kill at any moment loses what was played since the last save and nothing else.
+    save, at the end, and on Ctrl-C, with a row of metrics for a round that is being learned from: a kill at any moment
+    loses what was played since the last save and nothing else.
 
     Args:
         campaign: what to do.
         folder: the state folder.
-        minutes: when to end.
+        minutes: when to end: no step of the games or of learning begins later, and the next leg learns what this one
+            had no time to; what remains is saving, and a checkpoint if one is due.
         device: where the network is, ``"cpu"``, ``"cuda"``, or ``"auto"``: on a GPU if there is one.
         actors: threads that play, of a campaign whose games and learning overlap; 0: one a core, at most four for a
             GPU, which they keep busy.  Over a cluster: its actors; 0: one a CPU or GPU.
-        ray: address of a Ray cluster that plays the games (`engines.selfplay.cluster.connected`).
+        ray: address of a Ray cluster that plays the games (`engines.selfplay.ray_connection.connected`).
         clock: what ``minutes`` are measured with, in seconds; `time.process_time` counts the processor's work.
         report: is given a line about every round.
 
@@ -353,7 +345,7 @@ def run_campaign(
         run = _Run(campaign, folder, device, actors, ray is not None, report)
         sound = True
         try:
-            run.publish()
+            run.begin(time.monotonic() + deadline - clock())
             while (left := deadline - clock()) > 0:
                 if run.play_round(time.monotonic() + left):
                     run.save_if_due()

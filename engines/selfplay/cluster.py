@@ -7,197 +7,38 @@ in play and nothing else.
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from engines.compiled import kernel_sources_digest
-from engines.networks import Network, NetworkConfig
-from engines.networks.checkpoint import network_of
-from engines.selfplay.actors import TABLES_OF_A_GPU, PlayingAgent, deal_out, table
+from engines.networks import Network
+from engines.selfplay.actors import TABLES_OF_A_GPU, deal_out
+from engines.selfplay.cluster_player import (
+    About,
+    ClusterPlayer,
+    Published,
+    Turn,
+    owned,
+    pack_unfinished,
+    unpack_unfinished,
+)
 from engines.selfplay.config import Campaign
-from engines.selfplay.games import GamesAtOnce, Unfinished
-from engines.selfplay.records import GameRecord, pack_games, unpack_games
+from engines.selfplay.finished import FinishedGames
+from engines.selfplay.games import Unfinished
+from engines.selfplay.records import GameRecord, unpack_games
 
 _TURN_S = 1.0  # how old an actor's weights can be, and how long a save may wait for it
 _CENSUS_S = 2.0  # between looks at what the cluster has
 _POLL_S = 0.05
 _ANSWER_S = 60.0  # for machines that hang and that Ray has not yet given up
-_CONNECT_S = 5.0
 _TRIES: Final = 5  # censuses in a row after which actors died before any of them had played
-
-_Packed = dict[str, NDArray[Any]]
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Be connected to a Ray cluster; a connection that stands already is used, and left as it is.
-
-    Args:
-        address: ``host:port`` of the cluster's head, ``auto`` for the cluster that this machine belongs to (or that
-            ``RAY_ADDRESS`` names), or ``local`` for one of this machine alone that lives as long as the connection.
-
-    Raises:
-        ModuleNotFoundError: the package ray is not installed.
-        ValueError: there is no such cluster, or it does not answer.
-    """
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "games over a cluster need the package ray: install it with pip install 'conceptmine[ray]'"
-        ) from None
-    if ray.is_initialized():
-        yield
-        return
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", address)
-    if address not in ("auto", "local"):
-        _check_answers(address)
-    try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ValueError, ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-        if address == "auto":
-            hint = "start one with ray start --head"
-        else:
-            hint = "this machine must be one of its nodes, and RAY_AUTH_MODE=token be set if it wants a token"
-        raise ValueError(f"no Ray cluster can be used at {address} ({reason}): {hint}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(address: str) -> None:
-    """Raise ``ValueError`` unless something at ``host:port`` speaks Ray's protocol.
-
-    Ray itself tries for some minutes; a machine that does not answer or another server's port is told here.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
-        raise ValueError(f"{address} is no address of a Ray cluster: give host:port, auto or local")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") != "0":
-                return
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
-            answer = connection.recv(9)
-    except (OSError, OverflowError, UnicodeError) as error:
-        reason = str(error.args[-1]) if error.args else type(error).__name__
-        raise ValueError(
-            f"no Ray cluster answers at {address} ({reason}): give the address that ray start --head printed"
-        ) from None
-    if answer[3:4] != b"\x04":  # gRPC begins with its settings
-        raise ValueError(f"{address} is not the port of a Ray cluster: give the address that ray start --head printed")
-
-
-class _Published(NamedTuple):
-    """What actors play with: weights by the names of `Network.state_dict`, float32, and rules that change."""
-
-    number: int
-    config: NetworkConfig
-    weights: _Packed
-    resign_below: float
-    decisive_lead: int
-
-
-class _About(NamedTuple):
-    """Where an actor is, Ray's name of the node and its address, and `kernel_sources_digest` of its conceptmine."""
-
-    node: str
-    address: str
-    sources: str
-
-
-class _Turn(NamedTuple):
-    """Games that ended in a turn, as `pack_games` gives them, and how many positions were evaluated for play."""
-
-    games: _Packed
-    evaluations: int
-
-
-class _PackedUnfinished(NamedTuple):
-    """`Unfinished` with its records packed."""
-
-    records: _Packed
-    games: NDArray[np.void]
-
-
-def _pack_unfinished(unfinished: Unfinished) -> _PackedUnfinished:
-    return _PackedUnfinished(pack_games(unfinished.records), unfinished.games)
-
-
-def _unpack_unfinished(packed: _PackedUnfinished) -> Unfinished:
-    return Unfinished(unpack_games(_owned(packed.records)), packed.games.copy())
-
-
-def _owned(arrays: _Packed) -> _Packed:
-    """Copies: what Ray hands out may lie in its shared memory, which goes when the connection ends."""
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-class _Player:
-    """What runs in an actor's process: some of the campaign's games, and the network that plays them."""
-
-    def __init__(self, campaign: Campaign, device: str) -> None:
-        self._campaign = campaign
-        self._player = PlayingAgent(device)
-        self._tables: list[GamesAtOnce] = []
-        self._published = -1
-
-    def about(self) -> _About:
-        """Say who this is."""
-        import ray
-
-        node = ray.get_runtime_context().get_node_id()
-        return _About(node, ray.util.get_node_ip_address(), kernel_sources_digest())
-
-    def begin(self, sizes: Sequence[int], seed: int, first: int, saved: Sequence[_PackedUnfinished]) -> None:
-        """Set up a table for each of ``sizes``, the ``first`` and following ones of the campaign, with saved games."""
-        torch.set_num_threads(1)
-        self._tables = [table(self._campaign, size, seed, first + number) for number, size in enumerate(sizes)]
-        for games, packed in zip(self._tables, saved, strict=True):
-            games.go_on_with(_unpack_unfinished(packed))
-        self._threads = ThreadPoolExecutor(len(self._tables))
-
-    def play(self, published: _Published, positions: int, seconds: float) -> _Turn:
-        """Play until games with as many positions have ended, or for ``seconds``."""
-        if published.number != self._published:
-            weights = {name: torch.from_numpy(array) for name, array in _owned(published.weights).items()}
-            self._player.publish(network_of(published.config, weights))
-            for games in self._tables:
-                games.change_rules(resign_below=published.resign_below, decisive_lead=published.decisive_lead)
-            self._published = published.number
-        agent = self._player.agent
-        assert agent is not None, "a network was published"
-        until = time.monotonic() + seconds
-        ended: list[GameRecord] = []
-
-        def play_on(games: GamesAtOnce) -> None:
-            while sum(len(game.moves) for game in ended) < positions and time.monotonic() < until:
-                ended.extend(games.step(agent))
-
-        before = sum(games.evaluations for games in self._tables)
-        list(self._threads.map(play_on, self._tables))
-        return _Turn(pack_games(ended), sum(games.evaluations for games in self._tables) - before)
-
-    def unfinished(self) -> list[_PackedUnfinished]:
-        """The games in play, by table."""
-        return [_pack_unfinished(games.unfinished()) for games in self._tables]
 
 
 @dataclass(eq=False)
@@ -220,7 +61,7 @@ _Then = Callable[[_Hand, Any], None]
 
 
 class Cluster:
-    """Ray actors as `engines.selfplay.actors.Actors`, in a process that is connected to Ray (see `connected`).
+    """Ray actors as `engines.selfplay.actors.Actors`, in a process that is connected to Ray (see `ray_connection`).
 
     An actor for each CPU of the cluster (on ``device`` cuda, if it has GPUs, for each of these), at most ``actors`` of
     them unless that is 0.  The campaign's games are shared out to as many as there is room for at the beginning; where
@@ -249,7 +90,7 @@ class Cluster:
         on_gpu = device == "cuda" and ray.cluster_resources().get("GPU", 0) >= 1
         self._resource = "GPU" if on_gpu else "CPU"
         options: dict[str, Any] = {"num_gpus": 1} if on_gpu else {"num_cpus": 1}
-        self._hire = ray.remote(**options)(_Player).remote
+        self._hire = ray.remote(**options)(ClusterPlayer).remote
         self._device = "cuda" if on_gpu else "cpu"
         games = -(-campaign.games_at_once // max(1, self._room()))
         tables = min(games, TABLES_OF_A_GPU) if on_gpu else 1
@@ -259,17 +100,15 @@ class Cluster:
         self._waiting = deal_out(saved, [])[0]
         self._weights: Any = None
         self._published = 0
-        self._changed = threading.Condition()
+        self._finished = FinishedGames()
+        self._changed = self._finished.changed
         self._hands: list[_Hand] = []
         self._under_way: dict[Any, tuple[_Hand, _Then]] = {}
-        self._finished: list[GameRecord] = []
-        self._backlog = self._wanted = self._evaluations = 0
+        self._evaluations = 0
         self._told = ""
         self._lost = 0
         self._lost_unplayed: Exception | None = None
         self._in_vain = 0
-        self._stopped = False
-        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._direct, daemon=True, name="cluster")
         self.positions_by_node: Counter[str] = Counter()
         """Positions of the finished games, by Ray's name of the node that they were played on."""
@@ -279,39 +118,26 @@ class Cluster:
 
         weights = {name: weight.float().cpu().numpy() for name, weight in network.state_dict().items()}
         self._published += 1
-        self._weights = ray.put(_Published(self._published, network.config, weights, resign_below, decisive_lead))
+        self._weights = ray.put(Published(self._published, network.config, weights, resign_below, decisive_lead))
         if self._published == 1:
             self._thread.start()
 
     def collect(self, positions: int, until: float) -> list[GameRecord]:
-        with self._changed:
-            self._wanted = positions
-            self._changed.notify_all()
-            while self._backlog < positions and self._failure is None:
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(min(left, _POLL_S))
-            self._wanted = 0
-            news = self._news()
-        if news:
+        self._finished.wait(positions, until)
+        if news := self._news():
             self._report(news)
-        if self._failure is not None:
-            raise self._failure
-        return self.finished()
+        return self._finished.take_sound()
 
     def finished(self) -> list[GameRecord]:
-        with self._changed:
-            found, self._finished, self._backlog = self._finished, [], 0
-            self._changed.notify_all()
-        return found
+        return self._finished.take()
 
     def _news(self) -> str:
-        """What to report; called with the lock."""
-        nodes = [hand.node for hand in self._hands if hand.node]
-        now = f"actors of the cluster: {len(nodes)} on {len(set(nodes))} nodes"
-        news = f"{now}, {self._lost} lost" if self._lost else now if now != self._told else ""
-        self._told, self._lost = now, 0
+        """What to report."""
+        with self._changed:
+            nodes = [hand.node for hand in self._hands if hand.node]
+            now = f"actors of the cluster: {len(nodes)} on {len(set(nodes))} nodes"
+            news = f"{now}, {self._lost} lost" if self._lost else now if now != self._told else ""
+            self._told, self._lost = now, 0
         return news
 
     def unfinished(self) -> list[Unfinished]:
@@ -325,7 +151,7 @@ class Cluster:
         answered, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
         for reference in answered:
             try:
-                found += [_unpack_unfinished(packed) for packed in ray.get(reference)]
+                found += [unpack_unfinished(packed) for packed in ray.get(reference)]
             except ray.exceptions.RayError:  # the thread hears of it, too
                 continue
         return found
@@ -335,7 +161,7 @@ class Cluster:
         return self._evaluations
 
     def stop(self) -> None:
-        self._stopped = True
+        self._finished.stop()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -361,13 +187,13 @@ class Cluster:
         try:
             census = time.monotonic()
             patience = math.inf
-            while not self._stopped or (self._playing() and time.monotonic() < patience):
-                if self._stopped:
+            while not self._finished.stopped or (self._playing() and time.monotonic() < patience):
+                if self._finished.stopped:
                     patience = min(patience, time.monotonic() + _ANSWER_S)
                 elif time.monotonic() >= census:
                     self._look_round()
                     census = time.monotonic() + _CENSUS_S
-                if not self._stopped:
+                if not self._finished.stopped:
                     self._ask_for_turns()
                 if self._under_way:
                     answered, _ = ray.wait(list(self._under_way), timeout=_POLL_S)
@@ -377,9 +203,7 @@ class Cluster:
                     with self._changed:
                         self._changed.wait(_POLL_S)
         except BaseException as failure:  # whatever it is, the learner's thread must hear of it
-            with self._changed:
-                self._failure = failure
-                self._changed.notify_all()
+            self._finished.fail(failure)
 
     def _playing(self) -> bool:
         """Whether a turn is under way."""
@@ -430,7 +254,7 @@ class Cluster:
         if not hand.played:
             self._lost_unplayed = error
 
-    def _begin(self, hand: _Hand, about: _About) -> None:
+    def _begin(self, hand: _Hand, about: About) -> None:
         if about.sources != kernel_sources_digest():
             raise ValueError(
                 f"the machine at {about.address} has another version of conceptmine: install the same one everywhere"
@@ -438,7 +262,7 @@ class Cluster:
         with self._changed:
             hand.node = about.node
             *hand.dealt, self._waiting = deal_out([self._waiting], self._sizes)
-        saved = [_pack_unfinished(unfinished) for unfinished in hand.dealt]
+        saved = [pack_unfinished(unfinished) for unfinished in hand.dealt]
         self._ask(hand, hand.handle.begin.remote(self._sizes, self._seed, self._tables, saved), self._be_idle)
         self._tables += len(self._sizes)
 
@@ -448,24 +272,19 @@ class Cluster:
     def _ask_for_turns(self) -> None:
         """Let idle actors play, but not past what the learner may be behind."""
         share = max(1, self._campaign.positions_per_round // max(1, len(self._hands)))
-        with self._changed:
-            room = self._wanted + self._ahead - self._backlog
-        room -= sum(hand.promised for hand in self._hands)
+        room = self._finished.room(self._ahead) - sum(hand.promised for hand in self._hands)
         for hand in self._hands:
             if hand.idle and room > 0:
                 hand.idle, hand.promised = False, min(share, room)
                 room -= hand.promised
                 self._ask(hand, hand.handle.play.remote(self._weights, hand.promised, _TURN_S), self._take_in)
 
-    def _take_in(self, hand: _Hand, turn: _Turn) -> None:
-        games = unpack_games(_owned(turn.games))
-        positions = sum(len(game.moves) for game in games)
+    def _take_in(self, hand: _Hand, turn: Turn) -> None:
+        games = unpack_games(owned(turn.games))
         hand.idle, hand.promised = True, 0
         self._in_vain = 0
-        self.positions_by_node[hand.node] += positions
+        self.positions_by_node[hand.node] += sum(len(game.moves) for game in games)
         with self._changed:
             hand.played, hand.dealt = True, ()
             self._evaluations += turn.evaluations
-            self._finished += games
-            self._backlog += positions
-            self._changed.notify_all()
+            self._finished.add(games)

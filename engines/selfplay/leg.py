@@ -3,8 +3,9 @@
     python3 -m engines.selfplay.leg CONFIG --out DIR [--state STATE] [--minutes 9] [--device auto] [--actors N]
 
 It needs a checkout and Python with torch, numpy, numba, safetensors and protobuf, no installed package and no network.
-The campaign of the folder STATE (or a new one) is gone on with in a scratch folder, on the GPU if there is one, for
-``--minutes`` counted from the start of the command, compilation of the kernels included.  DIR then holds at most eight
+The campaign of the folder STATE (or a new one) is gone on with in a scratch folder, on the GPU if there is one.  It
+ends within ``--minutes`` counted from the start of the command, compilation of the kernels included: the last half
+minute is kept back (`RESERVE_S`), and more where files are slow.  DIR then holds at most eight
 files of at most 16 MiB: the state, ``metrics.csv``, ``checkpoints.zip`` with the leg's checkpoints (the newest, if they
 are too many), and ``leg.json``, which says on what machine how much was played and learned.  Copy them into a folder,
 and the campaign goes on there; what does not fit is left out, from the oldest games on.
@@ -20,7 +21,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,12 +31,17 @@ from engines.networks.whole_files import write_whole
 from engines.selfplay.campaign import CHECKPOINT_FOLDER, run_campaign
 from engines.selfplay.config import Campaign, read_campaign
 from engines.selfplay.metrics import METRICS_FILE, read_metrics
-from engines.selfplay.state import STATE_FILE, Counters
+from engines.selfplay.state import STATE_FILE, Counters, trim_state
 
 MOST_FILES: Final = 8
 MOST_BYTES: Final = 16 << 20
+RESERVE_S: Final = 30.0
+"""Seconds kept back: for the steps of games and learning in hand when the time is over, a checkpoint, and the files."""
+
+_COPIES: Final = 6
+"""How often the state is read or written after the last round, at most: saved, trimmed (both) and copied (both)."""
+
 _BESIDE_THE_STATE: Final = 3  # metrics, checkpoints, leg.json
-_PACKING_S: Final = 20.0  # kept back for the end
 
 
 def state_files(folder: Path) -> list[Path]:
@@ -44,10 +50,15 @@ def state_files(folder: Path) -> list[Path]:
 
 
 def run_leg(campaign: Campaign, state: Path | None, out: Path, until: float, device: str, actors: int) -> Counters:
-    """Go on with the campaign in ``state`` until ``until`` (`time.monotonic`) and put what is to be kept into ``out``.
+    """Go on with the campaign in ``state`` and put what is to be kept into ``out``, all before ``until``.
+
+    Nothing is played and learned in the last `RESERVE_S` seconds before ``until`` (`time.monotonic`), and so much more
+    as this machine would take to copy the state it was given six times.  What cannot be hurried is compilation: a leg
+    must be long enough for that.
 
     Raises ``ValueError`` as `engines.selfplay.campaign.run_campaign`, and when there is no time left.
     """
+    began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -56,17 +67,17 @@ def run_leg(campaign: Campaign, state: Path | None, out: Path, until: float, dev
                 if file.exists():
                     shutil.copy(file, folder)
         rounds = _rounds(folder)
-        began = time.monotonic()
-        minutes = (until - _PACKING_S - began) / 60
+        now = time.monotonic()
+        reserve = RESERVE_S + _COPIES * (now - began)
+        if until - now <= reserve:
+            raise ValueError(f"{reserve:.0f} seconds of a leg are kept back for its end: give it more minutes")
+        minutes = (until - reserve - now) / 60
         counters = run_campaign(campaign, folder, minutes, device=device, actors=actors, report=_say)
-        tail = campaign.tail_positions
-        while len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE and tail:
-            # A leg without games only saves; with a shorter tail the state takes fewer files.
-            tail //= 2
-            shorter = replace(campaign, tail_positions=tail)
-            counters = run_campaign(shorter, folder, 1e-9, device=device, actors=actors, report=_say)
-        if len(state_files(folder)) > MOST_FILES - _BESIDE_THE_STATE:
-            _say(f"the network and the games in play alone take more than {MOST_FILES} files")
+        room = MOST_FILES - _BESIDE_THE_STATE
+        trim_state(folder, room)
+        sizes = [file.stat().st_size for file in state_files(folder)]
+        if len(sizes) > room or max(sizes) > MOST_BYTES:
+            _say(f"weights and games in play alone take more than {room} files of {MOST_BYTES >> 20} MiB")
         for file in [*state_files(folder), folder / METRICS_FILE]:
             write_whole(out / file.name, file.read_bytes())
         for old in set(state_files(out)) - {out / file.name for file in state_files(folder)}:
@@ -120,7 +131,7 @@ def _about(folder: Path, rounds: int, counters: Counters, device: str) -> dict[s
 
 def main() -> None:
     """Command line."""
-    began = time.monotonic()
+    began = time.monotonic() - time.process_time()  # imports took seconds of it
     parser = argparse.ArgumentParser(description="Run one leg of a self-play campaign.")
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, required=True)

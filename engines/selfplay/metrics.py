@@ -33,8 +33,9 @@ class Round:
     """What was measured in one round of a campaign.
 
     None: there was nothing to measure, or the version that played the round did not measure it.  Shares are from 0 to
-    1.  Of a round are the games that ended in it, with all their plies, and the steps of learning that followed them;
-    losses are means over the positions of these steps.
+    1.  Of a round are the games that ended in it, with all their plies, and the steps of learning that followed them,
+    and of a leg's first round those that the leg before had no time for; losses are means over the positions of these
+    steps.
 
     Attributes:
         round: its number, from 1.
@@ -63,7 +64,8 @@ class Round:
         insufficient: material to mate.
         too_long: as many plies as a game may have; drawn, or awarded for material.
         resigned: given up by a side.
-        resign_checked: how many games were played on, to check, after a side would have resigned.
+        resign_threshold: value of the search below which a side resigns from this round on; None: nobody may.
+        resign_checked: how many of the newest games that were played on, to check, had a side below that threshold.
         resign_false_positives: share of these in which that side did not lose.
     """
 
@@ -93,6 +95,7 @@ class Round:
     insufficient: float | None = field(metadata=_ENDINGS)
     too_long: float | None = field(metadata=_ENDINGS)
     resigned: float | None = field(metadata=_ENDINGS)
+    resign_threshold: float | None = field(metadata=_RESIGNATION)
     resign_checked: int | None = field(metadata=_RESIGNATION)
     resign_false_positives: float | None = field(metadata=_RESIGNATION)
 

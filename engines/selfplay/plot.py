@@ -85,6 +85,7 @@ _PANELS: tuple[_Lines | _Stack, ...] = (
             "insufficient": (GREEN, "insufficient material"),
         },
     ),
+    _Lines("Resigned below", "value of the search", {"resign_threshold": ""}),
     _Lines(
         "Wrong resignations",
         "share of checked games",

@@ -35,7 +35,11 @@ _POSITIONS_PER_PART: Final = 20_000  # so many positions take 6 MB at the very m
 
 @dataclass
 class Counters:
-    """How far a campaign has come (all since its start)."""
+    """How far a campaign has come (all since its start).
+
+    ``checkpoints``: how many of the campaign's marks were passed; ``unlearned``: positions of full searches that there
+    was no time to learn from yet.
+    """
 
     positions: int = 0
     games: int = 0
@@ -44,6 +48,7 @@ class Counters:
     rounds: int = 0
     seconds: float = 0.0
     checkpoints: int = 0
+    unlearned: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,18 +86,44 @@ def save_state(folder: Path, learner: Learner, saved: Saved) -> None:
         parts |= {f"unfinished.{actor}.{n}": part for n, part in enumerate(_in_parts(unfinished.records))}
     for prefix, part in parts.items():
         arrays |= {f"{prefix}.{name}": array for name, array in pack_games(part).items()}
-    first, *others = _in_files(arrays)
-    names = _new_names(folder, saved.counters.positions, len(others))
     notes = {
         "counters": json.dumps(asdict(saved.counters)),
         "steps": str(learner.steps),
         "campaign": json.dumps(saved.campaign),
         "actors": str(len(saved.unfinished)),
-        "files": json.dumps(names),
     }
-    for name, content in zip(names, others, strict=True):
-        write_whole(folder / name, save(content))
-    write_whole(folder / STATE_FILE, save(first, metadata=notes))
+    _write(folder, _Content(notes, arrays))
+
+
+def trim_state(folder: Path, most: int) -> None:
+    """Let a saved state take at most ``most`` files: as many of its newest games stay as have room in them.
+
+    Weights and games in play stay in any case; where they alone take more files, no newest games are left.
+
+    Raises ``ValueError`` when a file is damaged or missing.
+    """
+    notes, arrays = _read_all(folder)
+    gone = 0
+    while len(_in_files(arrays)) > most and f"tail.{gone}.plies" in arrays:
+        arrays = {name: array for name, array in arrays.items() if not name.startswith(f"tail.{gone}.")}
+        gone += 1
+    if gone:
+        _write(folder, _Content(notes, {_moved_up(name, gone): array for name, array in arrays.items()}))
+
+
+def _moved_up(name: str, parts: int) -> str:
+    """The name of an array when so many parts of the newest games are gone from before it."""
+    prefix, *rest = name.split(".")
+    return ".".join([prefix, str(int(rest[0]) - parts), *rest[1:]]) if prefix == "tail" else name
+
+
+def _write(folder: Path, content: _Content) -> None:
+    """Write a state's files and remove those of the one before; ``notes`` without the names of the files."""
+    first, *others = _in_files(content.arrays)
+    names = _new_names(folder, json.loads(content.notes["counters"])["positions"], len(others))
+    for name, part in zip(names, others, strict=True):
+        write_whole(folder / name, save(part))
+    write_whole(folder / STATE_FILE, save(first, metadata=content.notes | {"files": json.dumps(names)}))
     for old in set(folder.glob("state-*.safetensors")) - {folder / name for name in names}:
         old.unlink()
 

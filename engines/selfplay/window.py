@@ -188,6 +188,12 @@ class Window:
         return self._added
 
     @property
+    def learned_from(self) -> int:
+        """Positions in the window that batches are drawn from: those of full searches."""
+        places = (self._added - len(self) + np.arange(len(self))) % self._capacity
+        return int((self._ring["kinds"][places] == FULL).sum())
+
+    @property
     def unsaved(self) -> float:
         """Share of the ring's spare room that was used since `save`: at 1 the state must be saved."""
         return (self._added - self._saved) / self._slack

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.networks import Agent, Network, load_agent
 from engines.search import PRESETS
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.endings import GOING_ON
 from engines.selfplay.games import GameRules, GamesAtOnce, Unfinished
@@ -29,8 +29,6 @@ ALONE, IN_LOOP, BY_CPU, BY_WALL = "network alone", "self-play", "share by CPU ti
 ENGINE, DICTIONARIES = "engines", "Design of alpha-zero-general"
 MOVES, GAMES = "moves", "games an hour"
 CORES = (1, 2)
-PLIES_A_GAME = 192
-"""Mean of the shipped campaign's last rounds: how long games are taken to be, and about how far those in play come."""
 BATCHES_KEPT = 32
 """Batches of the loop that the network alone is asked about; more would tell nothing new."""
 
@@ -52,6 +50,8 @@ class Loop:
         self._shape = shape
         self._games = self._make(shape.simulations, shape.considered, seed)
         self._begin_in_all_stages(seed)
+        self.moves = self.ended = 0
+        """Moves played and games ended so far: their ratio tells how long games are, as they are in all stages."""
 
     def _make(self, simulations: int, considered: int, seed: int) -> GamesAtOnce:
         settings = replace(PRESETS["gumbel"], gumbel_moves=considered)
@@ -60,16 +60,24 @@ class Loop:
         )
 
     def _begin_in_all_stages(self, seed: int) -> None:
-        """Games of the shipped network with the smallest searches, each cut at a ply drawn for it if it came so far."""
+        """Each at a position drawn from whole games that the shipped network has played with the smallest searches.
+
+        A look at any time at games that begin and end all the time finds every one of their positions alike often.
+        """
         quick, player = self._make(2, 2, seed), load_agent(SHIPPED)
-        while quick.moves < PLIES_A_GAME * len(quick):
-            quick.step(player)
-        found = quick.unfinished()
-        drawn = np.random.default_rng(seed).integers(0, PLIES_A_GAME, len(found.records))
-        found.games["limit"] = self._shape.simulations
-        self._games.go_on_with(
-            Unfinished([cut(record, int(ply)) for record, ply in zip(found.records, drawn, strict=True)], found.games)
-        )
+        whole: list[GameRecord] = []
+        while not whole or quick.moves < self._shape.longest * len(quick):  # the longest has had the time to end
+            whole += quick.step(player)
+        states = quick.unfinished().games
+        states["limit"] = self._shape.simulations
+        ends = np.cumsum([len(record.moves) for record in whole])
+        drawn = np.random.default_rng(seed).integers(0, ends[-1], len(states))
+        games = np.searchsorted(ends, drawn, side="right")
+        begun = [
+            cut(whole[game], int(len(whole[game].moves) - (ends[game] - ply)))
+            for game, ply in zip(games, drawn, strict=True)
+        ]
+        self._games.go_on_with(Unfinished(begun, states))
 
     @property
     def plies(self) -> NDArray[np.int64]:
@@ -79,8 +87,10 @@ class Loop:
     def step(self, player: Any) -> int:
         """One question of every game to the network, and the records of games that ended; the moves played."""
         before = self._games.moves
-        self._games.step(player)
-        return self._games.moves - before
+        self.ended += len(self._games.step(player))
+        played = self._games.moves - before
+        self.moves += played
+        return played
 
 
 def cut(record: GameRecord, plies: int) -> GameRecord:
@@ -133,6 +143,16 @@ class Contender:
         masks, values = batches[self.turns[place] % len(batches)]
         self.turns[place] += 1
         return len(self.agent.evaluate_packed(masks, values).wdl)
+
+    @property
+    def ended(self) -> int:
+        """Games that have ended so far."""
+        return sum(loop.ended for loop in self.loops)
+
+    @property
+    def plies_a_game(self) -> float:
+        """Mean length of a game: moves played so far for each game that ended."""
+        return sum(loop.moves for loop in self.loops) / self.ended
 
     @property
     def batch(self) -> float:
@@ -233,24 +253,31 @@ def moves_section(contenders: Sequence[Contender], shape: Shape, seconds: float)
         notes=[
             "Design of alpha-zero-general: one game at a time on python-chess, dictionaries by FEN, a loop over 4,672 "
             "actions, one evaluation by torch a call. Both end their games by the same rules and draw them at "
-            f"{shape.longest} plies; a game is counted as {PLIES_A_GAME} moves, the mean of the last rounds of the "
-            "shipped campaign.",
+            f"{shape.longest} plies.",
         ],
     )
 
 
-def games_an_hour(moves: Section) -> list[Measurement]:
-    """The moves that were measured, as games an hour."""
-    return [
-        Measurement(
-            one.subject.replace(MOVES, GAMES),
-            one.by,
-            one.round,
-            one.cpu * 3600 / PLIES_A_GAME,
-            one.wall * 3600 / PLIES_A_GAME,
+def count_games(moves: Section, contenders: Sequence[Contender]) -> None:
+    """Add the measured moves as games an hour, by how long each network's games were; none where no game has ended."""
+    for one in contenders:
+        if not one.ended:
+            continue
+        plies, subject = one.plies_a_game, f"{one.agent.name}: {MOVES}"
+        moves.measurements += [
+            replace(
+                found,
+                subject=f"{one.agent.name}: {GAMES}",
+                cpu=found.cpu * 3600 / plies,
+                wall=found.wall * 3600 / plies,
+            )
+            for found in moves.measurements
+            if found.subject == subject
+        ]
+        moves.notes.append(
+            f"A game with {one.agent.name} is counted as {plies:.0f} moves, by whichever loop: {one.ended:,} games "
+            "ended in self-play while this was measured, and so many moves were played for each."
         )
-        for one in moves.measurements
-    ]
 
 
 def targets(contenders: Sequence[Contender], wanted: Sequence[float]) -> tuple[Target, ...]:

@@ -15,9 +15,9 @@ from engines.networks.compiled.operations import NOWHERE, ONTO, Operation, Place
 from engines.networks.compiled.products import NO_BIAS, ROWS
 from engines.networks.compiled.tower import tokens_of
 from engines.networks.compiled.writer import SQUARES, Writer, filled, filled_up, numbers_of
-from engines.networks.config import BOARD_PLANES
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SelfAttention, SmolgenLayers
 from engines.networks.modules.embedding import POSITION_MAP
+from engines.networks.shapes import BOARD_PLANES
 
 __all__ = ["EncoderWriter"]
 

@@ -16,9 +16,9 @@ from engines.networks.compiled.products import NO_BIAS
 from engines.networks.compiled.tower import convolution, pointwise, tokens_of
 from engines.networks.compiled.winograd import EDGE
 from engines.networks.compiled.writer import SQUARES, Writer, filled_up, numbers_of
-from engines.networks.config import AttentionPolicy
 from engines.networks.modules.residual import Convolution
 from engines.networks.policy_planes import ATTENTION_POLICY_INDEX, CONVOLUTION_POLICY_INDEX
+from engines.networks.shapes import AttentionPolicy
 
 __all__ = ["attention_policy", "policy", "results"]
 

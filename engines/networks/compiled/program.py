@@ -8,7 +8,7 @@ from engines.networks.compiled.heads import attention_policy, policy, results
 from engines.networks.compiled.operations import Program
 from engines.networks.compiled.tower import residual_tower, tokens_of
 from engines.networks.compiled.writer import Writer
-from engines.networks.config import AttentionPolicy
+from engines.networks.shapes import AttentionPolicy
 
 __all__ = ["program_of"]
 

@@ -38,7 +38,7 @@ _ACTIVATIONS: Final = {activation.name.lower(): activation for activation in Act
 class Writer:
     """The rows, weights and places written so far.
 
-    Activation functions are given by their names in `engines.networks.config.ACTIVATIONS`.
+    Activation functions are given by their names in `engines.networks.shapes.ACTIVATIONS`.
     """
 
     def __init__(self) -> None:

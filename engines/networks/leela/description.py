@@ -9,20 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from engines.chess.input_formats import INPUT_FORMATS
-from engines.networks.config import (
-    SQUARES,
-    AttentionBody,
-    AttentionPolicy,
-    ClassicalPolicy,
-    ConvolutionPolicy,
-    Encoder,
-    MovesLeftHead,
-    NetworkConfig,
-    PolicyHead,
-    Smolgen,
-    Tower,
-    ValueHead,
-)
+from engines.networks.config import NetworkConfig
 from engines.networks.leela.container import UnusableFileError
 from engines.networks.leela.encodings import element_count
 from engines.networks.leela.layout import shared_policy_embedding, stored_heads
@@ -38,6 +25,19 @@ from engines.networks.leela.schema import (
     PolicyFormat,
     ValueFormat,
 )
+from engines.networks.shapes import (
+    SQUARES,
+    AttentionBody,
+    AttentionPolicy,
+    ClassicalPolicy,
+    ConvolutionPolicy,
+    Encoder,
+    MovesLeftHead,
+    PolicyHead,
+    Smolgen,
+    Tower,
+    ValueHead,
+)
 
 __all__ = ["ACTIVATION_NAMES", "default_encoding", "describe", "size_of"]
 
@@ -51,7 +51,7 @@ ACTIVATION_NAMES: Final = {
     ActivationFunction.SWISH: "swish",
     ActivationFunction.RELU_2: "relu2",
 }
-"""The activation functions of encoders by the names of `engines.networks.config`."""
+"""The activation functions of encoders by the names of `engines.networks.shapes`."""
 
 _DEFAULT_ACTIVATIONS: Final = {DefaultActivation.RELU: "relu", DefaultActivation.MISH: "mish"}
 _WITHOUT_HEAD_FORMAT: Final = frozenset({NetworkStructure.CLASSICAL, NetworkStructure.SE})

@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 from torch import Tensor, nn
 
 from engines.networks.architecture import Network
-from engines.networks.config import LONGEST_NAME, AttentionPolicy, ConvolutionPolicy, NetworkConfig, PolicyHead
+from engines.networks.config import LONGEST_NAME, NetworkConfig
 from engines.networks.leela.container import UnusableFileError
 from engines.networks.modules.attention import EncoderLayer, FeedForward, SmolgenLayers
 from engines.networks.modules.heads import HeadModules
 from engines.networks.modules.residual import Convolution
+from engines.networks.shapes import AttentionPolicy, ConvolutionPolicy, PolicyHead
 
 __all__ = [
     "Heads",

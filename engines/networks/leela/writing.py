@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engines.chess.input_formats import CLASSICAL_112
 from engines.networks.architecture import Network
-from engines.networks.config import USUAL_HEADS, AttentionPolicy, ClassicalPolicy, NetworkConfig
+from engines.networks.config import USUAL_HEADS, NetworkConfig
 from engines.networks.leela.description import ACTIVATION_NAMES
 from engines.networks.leela.encodings import ENCODINGS, decode, encode, encode_by_channel
 from engines.networks.leela.info import NetworkInfo, encoded_text, with_elo
@@ -33,6 +33,7 @@ from engines.networks.leela.schema import (
 )
 from engines.networks.modules.attention import EncoderLayer
 from engines.networks.modules.residual import BATCH_NORM_EPSILON, Convolution
+from engines.networks.shapes import AttentionPolicy, ClassicalPolicy
 from engines.networks.whole_files import write_whole
 
 __all__ = ["serialise_network", "write_network"]

@@ -14,7 +14,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 def activation_called(name: str) -> Activation:
-    """Give the function of a name in `engines.networks.config.ACTIVATIONS`."""
+    """Give the function of a name in `engines.networks.shapes.ACTIVATIONS`."""
     return _FUNCTIONS[name]
 
 

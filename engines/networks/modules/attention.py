@@ -9,9 +9,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.networks.config import SQUARES, Encoder, Smolgen
 from engines.networks.modules.activations import Activation
 from engines.networks.modules.precision import in_type_of
+from engines.networks.shapes import SQUARES, Encoder, Smolgen
 
 __all__ = ["EncoderLayer", "FeedForward", "SelfAttention", "SmolgenLayers"]
 

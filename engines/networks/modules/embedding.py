@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from engines.chess.moves import FROM_TO_INDEX
-from engines.networks.config import BOARD_PLANES, POSITION_CHANNELS, SQUARES, AttentionBody
 from engines.networks.modules.activations import Activation
 from engines.networks.modules.attention import FeedForward
 from engines.networks.modules.precision import in_type_of
+from engines.networks.shapes import BOARD_PLANES, POSITION_CHANNELS, SQUARES, AttentionBody
 
 __all__ = ["POSITION_MAP", "Embedding"]
 

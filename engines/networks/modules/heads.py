@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from engines.chess.moves import POLICY_SIZE
-from engines.networks.config import (
+from engines.networks.config import NetworkConfig
+from engines.networks.modules.activations import activation_called
+from engines.networks.modules.attention import EncoderLayer
+from engines.networks.modules.residual import Convolution
+from engines.networks.policy_planes import ATTENTION_POLICY_INDEX, CONVOLUTION_POLICY_INDEX
+from engines.networks.shapes import (
     SQUARES,
     AttentionPolicy,
     ConvolutionPolicy,
     Encoder,
     MovesLeftHead,
-    NetworkConfig,
     PolicyHead,
     ValueHead,
 )
-from engines.networks.modules.activations import activation_called
-from engines.networks.modules.attention import EncoderLayer
-from engines.networks.modules.residual import Convolution
-from engines.networks.policy_planes import ATTENTION_POLICY_INDEX, CONVOLUTION_POLICY_INDEX
 
 __all__ = [
     "HeadModules",

@@ -20,7 +20,7 @@ from engines.arena import NetworkPlayer, play_match
 from engines.networks import Network, load_agent, read_network, write_network
 from engines.networks.onnx_export import onnx_model
 from engines.search import load_trees
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import Campaign, NetworkSize
 from engines.selfplay.learner import Learner
 from engines.selfplay.state import Counters, Saved, save_state

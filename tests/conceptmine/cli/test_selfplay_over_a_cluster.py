@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import engines
-from engines.selfplay import cluster
+from engines.selfplay import ray_connection
 
 CONFIG = Path(engines.__file__).parent / "selfplay" / "small.toml"
 
@@ -66,7 +66,7 @@ def test_nobody_there(command: Callable[..., Any], tmp_path: Path) -> None:
 def test_another_server(command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         assert f"127.0.0.1:{port} is not the port of a Ray" in refusal(command, tmp_path, f"127.0.0.1:{port}")
-    monkeypatch.setattr(cluster, "_CONNECT_S", 0.1)
+    monkeypatch.setattr(ray_connection, "_CONNECT_S", 0.1)
     with server(None) as port:
         assert f"no Ray cluster answers at 127.0.0.1:{port} (timed out)" in refusal(
             command, tmp_path, f"127.0.0.1:{port}"

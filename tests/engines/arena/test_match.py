@@ -76,6 +76,10 @@ def test_points_go_to_the_player_and_not_to_the_colour() -> None:
         assert {game.ending for game in result.games} == {Ending.CHECKMATE, Ending.FORFEIT}
         assert result.endings == {"checkmate": 1, "forfeit": 1}
         assert result.forfeits == (f"game {2 if first_mates else 1}: resigner forfeits: resigns",)
+        assert result.as_json() == result.tally.as_json() | {
+            "endings": {"checkmate": 1, "forfeit": 1},
+            "forfeits": list(result.forfeits),
+        }
 
 
 def test_an_illegal_move_loses_and_is_told() -> None:

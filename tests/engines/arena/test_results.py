@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -29,6 +30,16 @@ def test_numbers_of_an_example_worked_by_hand(tally: Callable[..., Tally]) -> No
     assert result.elo_standard_error == pytest.approx(400 / math.log(10) * spread / (0.6875 * 0.3125))
     assert result.elo_standard_error == pytest.approx(96.77, abs=0.01)
     assert result.describe().startswith("score 68.8%, Elo +137 ± 97 (standard error), likelihood of superiority ")
+
+
+@given(PAIRS)
+def test_all_figures_go_into_json_and_back(pairs: list[tuple[float, float]]) -> None:
+    tally = Tally.of(pairs)
+    found = json.loads(json.dumps(tally.as_json(), allow_nan=False))
+    assert Tally(*(tuple(found.pop(name)) for name in ("white", "black", "pairs"))) == tally
+    assert found.pop("score") == (tally.score if pairs else None)
+    assert found == {name: getattr(tally, name) for name in found}
+    assert {"wins", "draws", "losses", "elo", "elo_standard_error", "likelihood_of_superiority"} == set(found)
 
 
 @given(PAIRS)

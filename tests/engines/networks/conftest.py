@@ -10,18 +10,15 @@ import pytest
 import torch
 
 from engines.networks import (
-    AttentionBody,
-    AttentionPolicy,
     ClassicalPolicy,
     ConvolutionPolicy,
-    Encoder,
     MovesLeftHead,
     Network,
     NetworkConfig,
-    Smolgen,
     Tower,
     ValueHead,
 )
+from experiments.small_networks import FAMILIES, small_network
 
 SMALL: dict[str, Any] = {
     "filters": 8,
@@ -93,52 +90,6 @@ def make_network() -> Callable[..., Network]:
     return make
 
 
-def attention_config(**others: Any) -> NetworkConfig:
-    """A small attention body with everything that bodies may have."""
-    smolgen = Smolgen(compressed=2, hidden=10, generated=6)
-    encoder = Encoder(heads=2, width=8, hidden=20, smolgen=smolgen)
-    body = AttentionBody(12, (encoder, encoder), gated=True)
-    settings: dict[str, Any] = {
-        "attention": body,
-        "policy": AttentionPolicy(channels=10, width=6),
-        "value": ValueHead(4, 16),
-        "moves_left": MovesLeftHead(2, 8),
-        "activation": "mish",
-        "smolgen_activation": "swish",
-        "ffn_activation": "relu2",
-    }
-    return NetworkConfig(**{**settings, **others})
-
-
-_PLAIN = Encoder(heads=4, width=8, hidden=12)
-_DENSE = AttentionBody(12, (_PLAIN,), embedding="dense", dense_channels=5, dense_hidden=14, gated=True)
-_SHARING = AttentionPolicy(channels=10, width=6, own_embedding=False)
-_HEADS = AttentionPolicy(channels=8, width=6, encoders=(_PLAIN, _PLAIN))
-FAMILIES: dict[str, NetworkConfig] = {
-    "tower": residual_config(**SMALL, **MOVES_LEFT),
-    "tower, classical heads": residual_config(filters=8, blocks=1, policy="classical", policy_planes=6, value="scalar"),
-    "tower, mish, mixed blocks": residual_config(filters=8, blocks=2, se_channels=(0, 4), activation="mish"),
-    "tower, attention policy": NetworkConfig(Tower(8, 1), policy=AttentionPolicy(10, 6)),
-    "tower, policy encoders": NetworkConfig(Tower(8, 1, 4), policy=_HEADS, activation="mish"),
-    "map": attention_config(),
-    "map, no smolgen, scalar": attention_config(
-        attention=AttentionBody(12, (_PLAIN,)), value=ValueHead(4, 16, scalar=True), moves_left=None, activation="relu"
-    ),
-    "dense": attention_config(attention=_DENSE, ffn_activation=None),
-    "dense, policy encoders": attention_config(attention=_DENSE, policy=_HEADS, ffn_activation="selu"),
-    "several heads": attention_config(
-        attention=_DENSE,
-        policy=_SHARING,
-        other_policies=(("optimistic", _SHARING), ("my own", AttentionPolicy(9, 4))),
-        other_values=(("q", ValueHead(4, 16)), ("st", ValueHead(5, 7, error=True, categories=3))),
-    ),
-    "attention on a tower": attention_config(
-        tower=Tower(8, 1, 4), attention=AttentionBody(12, (_PLAIN,), embedding="tower", gated=True)
-    ),
-}
-"""One small shape of every kind that Leela's files can hold."""
-
-
 @pytest.fixture
 def weighty() -> Callable[[NetworkConfig], Network]:
     """Builds a network of any shape; no two weights or statistics are the same."""
@@ -148,27 +99,13 @@ def weighty() -> Callable[[NetworkConfig], Network]:
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Network:
     """A small network of every kind, with weights that make every layer matter, in evaluation mode."""
-    return network_of_family(request.param)
+    return small_network(FAMILIES[request.param], seed=1)
 
 
 @pytest.fixture
 def families() -> dict[str, Network]:
     """All of them by name."""
-    return {name: network_of_family(name) for name in FAMILIES}
-
-
-def network_of_family(name: str) -> Network:
-    network = Network(FAMILIES[name], seed=1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            if weight.ndim == 1 or name.endswith(("multiply", "add")):
-                weight.add_(torch.randn(weight.shape, generator=generator) * 0.3)
-        for head in (network, *network.other_policies, *network.other_values):
-            for name in ("policy", "policy_query", "value"):
-                if hasattr(head, name):
-                    getattr(head, name).weight.mul_(10)
-    return network.eval()
+    return {name: small_network(config, seed=1) for name, config in FAMILIES.items()}
 
 
 @pytest.fixture

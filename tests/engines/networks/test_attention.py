@@ -283,26 +283,26 @@ def test_what_older_and_other_files_mean(families: dict[str, Network], planes: T
         form.network = structure  # with both kinds of named heads, the embedding is the dense one
         form.ClearField("input_embedding")
         assert read(several).config == families["several heads"].config
-    mapped = message_of(families["map"])
+    mapped = message_of(families["map embedding"])
     mapped.format.network_format.network = NetworkStructure.ATTENTION_BODY_WITH_MULTIHEADFORMAT
     mapped.format.network_format.ClearField("input_embedding")
-    assert read(mapped).config == families["map"].config
-    on_tower = message_of(families["tower, policy encoders"])
+    assert read(mapped).config == families["map embedding"].config
+    on_tower = message_of(families["policy encoders"])
     on_tower.format.network_format.ffn_activation = ActivationFunction.RELU_2
     on_tower.format.network_format.smolgen_activation = ActivationFunction.SWISH
-    assert read(on_tower).config == families["tower, policy encoders"].config
+    assert read(on_tower).config == families["policy encoders"].config
 
 
 def test_activation_functions_that_lc0_does_not_have_there_are_refused(families: dict[str, Network]) -> None:
     for field, what in (("ffn_activation", "dense layers of the encoders"), ("smolgen_activation", "smolgen")):
-        message = message_of(families["map"])
+        message = message_of(families["map embedding"])
         setattr(message.format.network_format, field, ActivationFunction.SOFTMAX)
         with pytest.raises(NetworkFormatError, match=f"activation function 9 for the {what}, which is not supported"):
             read(message)
 
 
 def test_half_a_gate_is_refused(families: dict[str, Network]) -> None:
-    message = message_of(families["map"])
+    message = message_of(families["map embedding"])
     message.weights.ClearField("ip_add_gate")
     with pytest.raises(NetworkFormatError, match="has one of the two gates"):
         read(message)

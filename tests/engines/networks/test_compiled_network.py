@@ -29,8 +29,8 @@ from engines.networks import (
     ValueHead,
 )
 from engines.networks.compiled.network import CompiledNetwork
-from engines.networks.config import ACTIVATIONS
 from engines.networks.outputs import Outputs
+from engines.networks.shapes import ACTIVATIONS
 from tests.engines.networks.conftest import every_weight_matters
 
 Make = Callable[..., Network]

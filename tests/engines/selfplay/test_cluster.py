@@ -17,11 +17,13 @@ from ray.cluster_utils import Cluster as Nodes
 from engines.networks import Network
 from engines.selfplay import Campaign, cluster, run_campaign
 from engines.selfplay.actors import InTurn, deal_out, tables
-from engines.selfplay.campaign import network_config
-from engines.selfplay.cluster import Cluster, connected
+from engines.selfplay.campaign_network import network_config
+from engines.selfplay.cluster import Cluster
+from engines.selfplay.cluster_player import ClusterPlayer, Published, pack_unfinished
 from engines.selfplay.games import Unfinished
 from engines.selfplay.learner import Learner
 from engines.selfplay.metrics import METRICS_FILE
+from engines.selfplay.ray_connection import connected
 from engines.selfplay.records import GameRecord
 from engines.selfplay.state import Saved, load_state
 
@@ -166,9 +168,9 @@ def test_an_actor_of_several_tables_plays_them_side_by_side(tiny: Campaign) -> N
     """As on a GPU, which one table does not keep busy."""
     network = network_of(tiny)
     weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
-    player = cluster._Player(tiny, "cpu")
-    player.begin([2, 3], 1, 0, [cluster._pack_unfinished(part) for part in deal_out([], [2])])
-    published = cluster._Published(1, network.config, weights, -1.0, 0)
+    player = ClusterPlayer(tiny, "cpu")
+    player.begin([2, 3], 1, 0, [pack_unfinished(part) for part in deal_out([], [2])])
+    published = Published(1, network.config, weights, -1.0, 0)
     turn = player.play(published, 200, PATIENCE)
     assert turn.games["plies"].sum() >= 200
     assert turn.evaluations >= 200

@@ -19,6 +19,7 @@ from engines.selfplay.metrics import COLUMNS, METRICS_FILE, TENSORBOARD_FOLDER, 
 
 ROOT = Path(engines.__file__).parents[1]
 FIRST_VERSION = Path(__file__).with_name("first_version_metrics.csv")
+SHIPPED_CAMPAIGN = ROOT / "datasets" / "ladder-campaign" / METRICS_FILE
 FIRST_COLUMNS = FIRST_VERSION.read_text(encoding="utf-8").splitlines()[0]
 
 
@@ -51,6 +52,7 @@ def a_round(number: int) -> Round:
         insufficient=0.03125,
         too_long=0.25,
         resigned=0.25,
+        resign_threshold=-0.875,
         resign_checked=8,
         resign_false_positives=0.125,
     )
@@ -110,6 +112,23 @@ def test_any_end_may_be_cut_off(tmp_path: Path, length: int) -> None:
 
 
 @pytest.mark.usefixtures("without_tensorboard")
+def test_metrics_from_before_there_was_a_threshold_are_gone_on_with(tmp_path: Path) -> None:
+    """As the campaign in datasets/ladder-campaign has them."""
+    path = written(tmp_path, 3)
+    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    place = lines[0].index("resign_threshold")
+    path.write_text("".join(",".join(cells[:place] + cells[place + 1 :]) + "\n" for cells in lines), encoding="utf-8")
+    expected = [replace(a_round(number), resign_threshold=None) for number in range(1, 4)]
+    assert read_metrics(path) == expected
+    Metrics(tmp_path, 3).add(a_round(4))
+    assert read_metrics(path) == [*expected, a_round(4)]
+    stored = read_metrics(SHIPPED_CAMPAIGN)
+    assert len(stored) > 400
+    assert {row.resign_threshold for row in stored} == {None}
+    assert any(row.resign_false_positives is not None for row in stored)
+
+
+@pytest.mark.usefixtures("without_tensorboard")
 def test_a_campaign_of_the_first_version_goes_on(tmp_path: Path) -> None:
     old = read_metrics(FIRST_VERSION)
     assert len(old) == 235
@@ -121,7 +140,7 @@ def test_a_campaign_of_the_first_version_goes_on(tmp_path: Path) -> None:
     assert read_metrics(path) == [*old[:230], a_round(231)]
     header, first = path.read_text(encoding="utf-8").splitlines()[:2]
     assert header == ",".join(COLUMNS)
-    assert first == "1,35051,269,,114,,,,205,,5.05844,1.04515,1.11863,,,,0.1413,130.3,,,,,,,,,,"
+    assert first == "1,35051,269,,114,,,,205,,5.05844,1.04515,1.11863,,,,0.1413,130.3,,,,,,,,,,,"
 
 
 ROW = "1,35051,269,114.0,205,5.05844,1.04515,1.11863,0.1413,130.3"

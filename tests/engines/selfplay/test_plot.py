@@ -34,6 +34,7 @@ ALL_PANELS = [
     "Results",
     "Length of games",
     "How games end",
+    "Resigned below",
     "Wrong resignations",
     "Speed of play",
     "Time of a round",

@@ -23,7 +23,7 @@ from engines.chess.moves import policy_slot
 from engines.chess.position import CASTLE_LONG, CASTLE_SHORT, WORDS
 from engines.networks import MovesLeftHead, Network, NetworkConfig, Tower, ValueHead
 from engines.selfplay import Campaign, read_campaign, state
-from engines.selfplay.campaign import network_config
+from engines.selfplay.campaign_network import network_config
 from engines.selfplay.config import campaign_of
 from engines.selfplay.endings import GOING_ON, LENGTH, RESIGNED, judge, play_out
 from engines.selfplay.games import Unfinished
@@ -158,6 +158,36 @@ def test_a_state_is_split_into_files_that_are_no_larger_than_allowed(
     assert contents(found.tail) == contents(played)
     assert contents(found.unfinished[0].records) == contents(in_play.records)
     assert contents(read_games(tmp_path)) == contents(played)
+
+
+def test_a_state_is_trimmed_to_so_many_files_from_the_oldest_games_on(
+    trained: Learner, played: list[GameRecord], in_play: Unfinished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_state(tmp_path, trained, counted(7))
+    monkeypatch.setattr(state, "LARGEST_FILE", (tmp_path / STATE_FILE).stat().st_size // 2)
+    monkeypatch.setattr(state, "_POSITIONS_PER_PART", 100)
+    everything = replace(counted(8), tail=played * 20, unfinished=[in_play])
+    save_state(tmp_path, trained, everything)
+    before = {path.name for path in tmp_path.iterdir()}
+    assert len(before) > 6
+    state.trim_state(tmp_path, len(before))
+    assert {path.name for path in tmp_path.iterdir()} == before, "there is nothing to trim"
+    kept = len(everything.tail)
+    for most in (6, 5, 4):
+        state.trim_state(tmp_path, most)
+        assert len(list(tmp_path.iterdir())) <= most
+        found = load_state(tmp_path, pupil := learner(seed=2))
+        assert 0 < len(found.tail) < kept
+        kept = len(found.tail)
+        assert contents(found.tail) == contents(everything.tail)[-kept:]
+        assert contents(found.unfinished[0].records) == contents(in_play.records)
+        assert (found.counters, pupil.steps) == (everything.counters, trained.steps)
+        assert all(map(torch.equal, pupil.average.state_dict().values(), trained.average.state_dict().values()))
+        with safe_open(tmp_path / STATE_FILE, framework="numpy") as stored:
+            averages = {name for name in stored.keys() if name.startswith("average.")}  # noqa: SIM118 (not a dict)
+        assert averages == {f"average.{name}" for name in trained.average.state_dict()}, "where networks are read from"
+    state.trim_state(tmp_path, 0)
+    assert load_state(tmp_path, learner(seed=2)).tail == [], "weights and games in play stay"
 
 
 def test_an_array_larger_than_a_file_has_one_of_its_own(

@@ -186,9 +186,11 @@ def test_the_newest_are_drawn_alike_and_the_oldest_are_forgotten(records: list[G
     game = replace(max(records, key=lambda record: len(record.moves)))
     plies = len(game.moves)
     window = Window(tmp_path, 10 * plies)
+    full = int((game.kinds == FULL).sum())
     for number in range(25):
         window.add([marked(game, number / 100)])
         assert len(window) == min(number + 1, 10) * plies
+        assert window.learned_from == min(number + 1, 10) * full
     found = marks_in(window)
     assert set(found) == {round(number / 100, 3) for number in range(15, 25)}
     assert min(found.values()) > 250
@@ -285,5 +287,6 @@ def test_an_empty_window_cannot_be_drawn_from(records: list[GameRecord], tmp_pat
         window.draw(8, 0.0, True, np.random.default_rng(0))
     game = replace(records[0], kinds=np.full(len(records[0].moves), OPENING, dtype=np.uint8))
     window.add([game])
+    assert window.learned_from == 0
     with pytest.raises(ValueError, match="no position that is learned from"):
         window.draw(8, 0.0, True, np.random.default_rng(0))
