@@ -57,11 +57,10 @@ class Interior:
         rows, features = programme.rows.shape
         taken = np.zeros(features, dtype=bool)
         sums = programme.prices(programme.balanced(1.0 / programme.scales))
-        members = most_violated(
-            sums, np.zeros(features), taken, -1.0, programme.nonnegative, min(max(2 * rows, 128), rows + 1000)
-        )
+        count = min(max(2 * rows, 128), rows + 1000)
+        members = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative, count)
         members = np.union1d(members, programme.rows.peaks())
-        tolerance = _COARSE
+        tolerance = _COARSE if 2 * len(members) < features else _FINE
         for _ in range(_ROUNDS):
             taken[members] = True
             central = central_path(

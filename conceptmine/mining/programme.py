@@ -148,7 +148,8 @@ def _hinges(programme: Programme, scores: Vector) -> Vector:
     # Σ max(0, lackingᵢ − offsetᵢ b) is convex in b and its slope, −(offsets of +1) at first, grows by 1 at every row's
     # own b. So it is least where as many rows as there are offsets of +1 have been passed.
     best = np.sort(lacking / programme.offset)[int((programme.offset > 0).sum()) - 1]
-    return np.maximum(lacking - programme.offset * best, 0.0)
+    hinges: Vector = np.maximum(lacking - programme.offset * best, 0.0)
+    return hinges
 
 
 def _feasible_multipliers(programme: Programme, multipliers: Vector) -> Vector:

@@ -62,7 +62,8 @@ class DifferenceRows:
     def largest(self) -> Vector:
         """As in `Rows`."""
         if self._units is None:
-            return np.maximum(self._matrix.max(axis=1), -self._matrix.min(axis=1)).astype(np.float64)
+            sizes: Vector = np.maximum(self._matrix.max(axis=1), -self._matrix.min(axis=1)).astype(np.float64)
+            return sizes
         return np.array([np.abs(row / self._units).max() for row in self._matrix])
 
     def columns(self, features: Places, scales: Vector) -> Matrix:
@@ -126,7 +127,9 @@ class ThresholdRows:
         """As in `Rows`."""
         up, down = multipliers[: len(self._above)], multipliers[len(self._above) :]
         shift = up.sum() - down.sum()
-        return (_prices(self._above, up) - _prices(self._below, down) - shift * self._origin) / self._units
+        found = _prices(self._above, up) - _prices(self._below, down)
+        prices: Vector = (found - shift * self._origin) / self._units
+        return prices
 
     def pick(self, rows: Places) -> Matrix:
         """As in `Rows`."""
