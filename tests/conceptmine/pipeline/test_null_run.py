@@ -130,6 +130,12 @@ def _write_activations(context: RunContext, signal: float, seed: int) -> None:
     }
     numbers = np.random.default_rng(seed).normal(size=(len(states), WIDTH)).astype(np.float32)
     numbers[:, 0] += [signal * ((row["position_id"], row["path"]) in best) for row in states]
+    _store(context, numbers)
+
+
+def _store(context: RunContext, numbers: NDArray[np.float32]) -> None:
+    """Make ``numbers`` [states, d] what the layer gives."""
+    states = context.folder.read_table("scratch/states", STATES)
     rows = iter(numbers)
 
     def activations(
@@ -166,6 +172,54 @@ def test_what_is_there_is_supported_and_nothing_of_it_in_a_null_run(start: START
     assert 3 < candidates < ROOTS
     assert supported > candidates / 2
     assert _supported(start(seed=seed, null=True), signal=SIGNAL)[1] == 0
+
+
+def test_what_is_there_is_found_to_be_more_than_value_and_policy(start: START) -> None:
+    context = start(seed=3)
+    find_pairs(context)
+    _write_activations(context, SIGNAL, seed=3)
+    mine_candidates(context)
+    counts = judge_candidates(context).counts
+    assert counts["supported_beyond_value"] > counts["supported"] / 2
+
+
+def test_policy_in_other_words_is_supported_and_not_found_to_be_more(start: START) -> None:
+    context = start(seed=4)
+    _let_policy_prefer_best_lines(context)
+    find_pairs(context)
+    states = context.folder.read_table("scratch/states", STATES)
+    preferred = _first_move_log_probability(context)
+    numbers = np.random.default_rng(4).normal(size=(len(states), WIDTH)).astype(np.float32)
+    numbers[:, 0] += [SIGNAL * preferred.get((row["position_id"], row["path"].split(" ")[0]), 0.0) for row in states]
+    _store(context, numbers)
+    mine_candidates(context)
+    counts = judge_candidates(context).counts
+    assert counts["supported"] > counts["tested"] / 2
+    assert counts["beyond_value"] == 0
+
+
+def _first_move_log_probability(context: RunContext) -> dict[tuple[str, str], float]:
+    """By position and move, the agent's log-probability of the first moves of both lines."""
+    records = {row["position_id"]: row for row in context.folder.read_table("positions", schemas.POSITIONS)}
+    found = {}
+    for row in context.folder.read_table("lines", schemas.LINES):
+        board = board_of(None, records[row["position_id"]]["moves"], check=False)
+        policy = context.agent.evaluate([board]).policy[0]
+        for line in (row["best_line"], row["subpar_line"]):
+            move = line.split()[0]
+            found[row["position_id"], move] = float(np.log(policy[chess.Move.from_uci(move)]))
+    return found
+
+
+def _let_policy_prefer_best_lines(context: RunContext) -> None:
+    """Exchange the two lines of a position where the policy prefers the subpar one, but for every eighth."""
+    preferred = _first_move_log_probability(context)
+    lines = context.folder.read_table("lines", schemas.LINES)
+    for number, row in enumerate(lines):
+        best, subpar = (preferred[row["position_id"], row[name].split()[0]] for name in ("best_line", "subpar_line"))
+        if (best < subpar) == (number % 8 != 0):
+            row["best_line"], row["subpar_line"] = row["subpar_line"], row["best_line"]
+    context.folder.write_table("lines", lines, schemas.LINES)
 
 
 def test_noise_is_supported_no_more_often_than_the_rate_allows(start: START) -> None:
