@@ -5,19 +5,21 @@ ties are neither. Nothing is chosen about signs here. A tree's prophylactic prog
 one, so both give the same a(i, j), and a root whose lines a vector orders the wrong way round counts against it: to
 let each root choose its sign would fit every vector to half of all roots by chance.
 
-The tree of clusters is average linkage on 1 − (a(i, j) + a(j, i)) / 2. It needs no number of clusters, gives the same
-answer every time, and joins two clusters by the mean over all their pairs, so that one chance agreement chains nothing
-together, which it does in single linkage. It is cut where modularity is largest: the sum, over pairs in one cluster, of
-their agreement less the mean agreement of all pairs (or less 0, what flipped roots have, where the mean is below).
+The tree of clusters is average linkage on 1 − w(i, j), w(i, j) = (a(i, j) + a(j, i)) / 2. It needs no number of
+clusters, gives the same answer every time, and joins two clusters by the mean over all their pairs, so that one chance
+agreement chains nothing together, which it does in single linkage. It is cut where Σ (w(i, j) − γ) over the pairs
+inside clusters is largest: modularity, with γ half the root mean square of all w. So a pair must agree better than half
+as much as pairs of these roots agree or disagree at all; and no flip changes γ.
 
 **Null.** If it is a coin toss which line of a root is the better one, root i's rows and with them its vector change
 sign together, and agreement w(i, j) becomes sᵢsⱼ w(i, j) exactly: no programme has to be solved again. So the same
-clustering is repeated on flipped matrices, and a cluster's p says how often the best cluster found there coheres as
-well, which accounts for the choice of clusters and of their number.
+clustering is repeated on flipped matrices, and a cluster's p says how often the best cluster found there adds as much
+to the modularity, which accounts for the choice of clusters and of their number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +40,8 @@ class Cluster:
     """Roots that agree with each other.
 
     members   ascending, at least two.
-    cohesion  Σ w(i, j) / √Σ w(i, j)² over its pairs: in units of its standard deviation under flips of roots, whose
-              mean is 0.
-    p         in (0, 1]: (1 + flips whose best cluster coheres as well) / (1 + flips).
+    cohesion  mean of w(i, j) over its pairs, in [−1, 1]; 0 is what flips of roots give on average.
+    p         in (0, 1]: (1 + flips whose best cluster adds as much to the modularity) / (1 + flips).
     """
 
     members: tuple[int, ...]
@@ -64,7 +65,7 @@ def agreement_matrix(vectors: NDArray[np.float64], rows: RootRows) -> Matrix:
 
 
 def cluster_roots(agreement: Matrix, *, least: int, flips: int = 199, seed: int = 0) -> tuple[Cluster, ...]:
-    """The clusters of at least `least` roots, the most cohesive first; none of them shares a root with another.
+    """The clusters of at least `least` roots, the one that adds most to the modularity first; none shares a root.
 
     agreement  from `agreement_matrix`, [n, n].
     least      fewest roots of a cluster, at least 2; roots of smaller ones belong to none.
@@ -76,27 +77,27 @@ def cluster_roots(agreement: Matrix, *, least: int, flips: int = 199, seed: int 
         raise InputError(f"least must be at least 2 and flips at least 1, not {least} and {flips}")
     if len(agreement) < least:
         return ()
-    found = _best_cut(agreement, least)
-    best = np.array(
-        [
-            max((cohesion for _, cohesion in _best_cut(flipped, least)), default=0.0)
-            for flipped in _flipped(agreement, flips, seed)
-        ]
-    )
-    clusters = [Cluster(members, c, _p(c, best)) for members, c in found]
-    return tuple(sorted(clusters, key=lambda cluster: (-cluster.cohesion, cluster.members)))
+    best = [
+        max((modularity for _, modularity in _best_cut(flipped, least)), default=0.0)
+        for flipped in _flipped(agreement, flips, seed)
+    ]
+    clusters = [
+        (modularity, Cluster(members, _cohesion(agreement, members), _p(modularity, best)))
+        for members, modularity in _best_cut(agreement, least)
+    ]
+    return tuple(cluster for _, cluster in sorted(clusters, key=lambda found: (-found[0], found[1].members)))
 
 
 def all_roots(agreement: Matrix, *, flips: int = 199, seed: int = 0) -> Cluster:
     """All roots as one cluster, n ≥ 2; nothing was chosen here, so its p is that of its own cohesion under flips."""
     members = tuple(range(len(agreement)))
     observed = _cohesion(agreement, members)
-    drawn = np.array([_cohesion(flipped, members) for flipped in _flipped(agreement, flips, seed)])
+    drawn = [_cohesion(flipped, members) for flipped in _flipped(agreement, flips, seed)]
     return Cluster(members, observed, _p(observed, drawn))
 
 
-def _p(observed: float, drawn: NDArray[np.float64]) -> float:
-    return float((1 + np.sum(drawn >= observed - _SAME)) / (1 + len(drawn)))
+def _p(observed: float, drawn: Sequence[float]) -> float:
+    return (1 + sum(each >= observed - _SAME for each in drawn)) / (1 + len(drawn))
 
 
 def _flipped(agreement: Matrix, flips: int, seed: int) -> list[Matrix]:
@@ -109,29 +110,29 @@ def _pairs(agreement: Matrix, members: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _cohesion(agreement: Matrix, members: tuple[int, ...]) -> float:
-    pairs = _pairs(agreement, members)
-    length = float(np.sqrt(pairs @ pairs))
-    return float(pairs.sum()) / length if length > 0 else 0.0
+    return float(_pairs(agreement, members).mean())
 
 
 def _best_cut(agreement: Matrix, least: int) -> list[tuple[tuple[int, ...], float]]:
-    """Members and cohesion of the clusters of the tree that together have the largest modularity."""
+    """The clusters of the tree that together have the largest modularity, with what each of them adds to it."""
     roots = len(agreement)
-    expected = max(float(_pairs(agreement, tuple(range(roots))).mean()), 0.0)
+    everyone = _pairs(agreement, tuple(range(roots)))
+    threshold = float(np.sqrt(np.mean(everyone**2))) / 2
     members: list[tuple[int, ...]] = [(root,) for root in range(roots)]
     within = [0.0] * roots  # sum of agreement over the pairs inside
-    gain = [0.0] * roots  # largest modularity of any cut of the tree below
+    own = [0.0] * roots  # what the cluster adds
+    best = [0.0] * roots  # what the best cut of the tree below it adds
     cut: list[list[int]] = [[root] for root in range(roots)]
     for first, second in linkage(squareform(1.0 - agreement, checks=False), "average")[:, :2].astype(int):
         size = len(members[first]) + len(members[second])
         across = float(agreement[np.ix_(members[first], members[second])].sum())
         within.append(within[first] + within[second] + across)
-        whole, parted = within[-1] - expected * size * (size - 1) / 2, gain[first] + gain[second]
-        gain.append(max(whole, parted))
-        cut.append([len(members)] if whole > parted else cut[first] + cut[second])
+        own.append(within[-1] - threshold * size * (size - 1) / 2)
+        parted = best[first] + best[second]
+        cut.append([len(members)] if own[-1] > parted else cut[first] + cut[second])
+        best.append(max(own[-1], parted))
         members.append(tuple(sorted(members[first] + members[second])))
-    chosen = [members[node] for node in cut[-1] if len(members[node]) >= least]
-    return [(each, _cohesion(agreement, each)) for each in chosen]
+    return [(members[node], own[node]) for node in cut[-1] if len(members[node]) >= least]
 
 
 __all__ = ["Cluster", "agreement_matrix", "all_roots", "cluster_roots"]

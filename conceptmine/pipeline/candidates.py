@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
 from conceptmine.errors import InputError
-from conceptmine.mining.duplicates import distinct_vectors
-from conceptmine.mining.roots import row_orders
+from conceptmine.mining import distinct_vectors, row_orders
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
 from conceptmine.pipeline.families import SolvedFamily, family_tasks, solve_families
 from conceptmine.pipeline.pairs import PairTable, differences, load_pairs

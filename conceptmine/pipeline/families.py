@@ -10,11 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
-from conceptmine.mining import SolverError
-from conceptmine.mining.clustering import agreement_matrix, all_roots, cluster_roots
-from conceptmine.mining.families import Family, mine_families, solve_family
-from conceptmine.mining.roots import RootRows
-from conceptmine.mining.stability import Stability, bootstrap_stability
+from conceptmine.mining import (
+    Family,
+    RootRows,
+    SolverError,
+    Stability,
+    agreement_matrix,
+    all_roots,
+    bootstrap_stability,
+    cluster_roots,
+    mine_families,
+    solve_family,
+)
 from conceptmine.pipeline.pairs import PairTable, differences
 from conceptmine.pipeline.programmes import PLAYERS, Programme, Solved, solved
 from conceptmine.pipeline.settings import MiningSettings

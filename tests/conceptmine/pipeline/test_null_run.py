@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
 from conceptmine.pipeline import MiningSettings
-from conceptmine.pipeline.candidates import mine_candidates
+from conceptmine.pipeline.candidates import CANDIDATES, mine_candidates
 from conceptmine.pipeline.context import RunContext
-from conceptmine.pipeline.judging import judge_candidates
+from conceptmine.pipeline.judging import EVIDENCE, judge_candidates
 from conceptmine.pipeline.pairs import PAIRS, STATES, find_pairs
 from conceptmine.pipeline.workers import Workers
 from conceptmine.positions import board_of
@@ -173,6 +173,24 @@ def test_noise_is_supported_no_more_often_than_the_rate_allows(start: START) -> 
     assert all(candidates > ROOTS / 2 for candidates, _ in counts)
     # Nothing is true here, so that any discovery is false: at a rate of 5 % one such run in twenty may make some.
     assert sum(supported > 0 for _, supported in counts) <= 1
+
+
+def test_families_of_turned_pairs_order_held_out_roots_as_a_coin_does(start: START) -> None:
+    satisfaction, p = [], []
+    for seed in range(20, 28):
+        context = start(seed=seed, null=True)
+        _supported(context, signal=SIGNAL)
+        families = {
+            row["concept_id"]
+            for row in context.folder.read_table("scratch/concepts", CANDIDATES)
+            if row["form"] == "family"
+        }
+        judged = [r for r in context.folder.read_table("scratch/evidence", EVIDENCE) if r["concept_id"] in families]
+        satisfaction.append(np.mean([row["heldout_satisfaction"] for row in judged]))
+        p.append(np.median([row["null_p"] for row in judged]))
+    assert np.mean(satisfaction) == pytest.approx(0.5, abs=0.06)
+    assert min(p) < 0.5 < max(p)
+    assert sum(each <= 0.05 for each in p) <= 2
 
 
 def _pairs(context: RunContext) -> list[dict[str, Any]]:
