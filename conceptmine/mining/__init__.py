@@ -15,7 +15,7 @@ from conceptmine.mining.clustering import Cluster, agreement_matrix, all_roots, 
 from conceptmine.mining.duplicates import distinct_vectors
 from conceptmine.mining.families import Family, mine_families, solve_family
 from conceptmine.mining.features import square_features
-from conceptmine.mining.prices import PRICE_RATIOS, choose_price
+from conceptmine.mining.prices import PRICE_RATIOS, choose_price, joint_solution
 from conceptmine.mining.roots import RootRows, row_orders
 from conceptmine.mining.solution import Solution, SolverError
 from conceptmine.mining.stability import Stability, bootstrap_stability
@@ -36,6 +36,7 @@ __all__ = [
     "choose_price",
     "cluster_roots",
     "distinct_vectors",
+    "joint_solution",
     "mine_families",
     "minimal_vector",
     "minimal_vectors",

@@ -48,17 +48,17 @@ class Price:
     tried: tuple[tuple[float, float], ...]
 
 
-def critical_price(differences: NDArray[np.float64]) -> float:
+def critical_price(differences: NDArray[np.floating]) -> float:
     """The largest price of slack at which v = 0 is optimal: 1 / ‖Σ rows‖∞ over differences [m, d].
 
     At v = 0 every hinge is open and every multiplier is the price C, which is dual feasible while C ‖Σ rows‖∞ ≤ 1.
     Rows that cancel exactly have no such price (v = 0 is optimal at every one); 1 is returned for them.
     """
-    steepest = float(np.abs(differences.sum(axis=0)).max())
+    steepest = float(np.abs(differences.sum(axis=0, dtype=np.float64)).max())
     return 1.0 / steepest if steepest > 0 else 1.0
 
 
-def joint_solution(differences: NDArray[np.float64], ratio: float) -> tuple[float, Solution]:
+def joint_solution(differences: NDArray[np.floating], ratio: float) -> tuple[float, Solution]:
     """The price of slack, and the soft vector of all rows [m, d] at `ratio` times their critical price."""
     price = ratio * critical_price(differences)
     return price, minimal_vector(differences, slack=price)

@@ -46,6 +46,8 @@ def mine_all_again(
 ) -> list[Again]:
     """For each concept (rows of the candidates' table) with its rows: its trees shuffled, and every second row.
 
+    A family is mined again with slack, at the same multiple of the critical price of what it is mined from.
+
     Halves are mined for one-root concepts only: those of a family are stability over games, and not over lines.
     """
     mined = np.unique(np.concatenate(rows_of)) if rows_of else np.empty(0, np.int64)
@@ -58,10 +60,11 @@ def mine_all_again(
     for concept, rows in zip(concepts, rows_of, strict=True):
         paired = np.array([row for row in rows.tolist() if row in partner], dtype=np.int64)
         others = np.array([partner[row] for row in paired.tolist()], dtype=np.int64)
-        programmes.append(Programme(concept["layer"], pairs.plus[paired], pairs.minus[others]))
+        layer, ratio = concept["layer"], concept["slack_ratio"]
+        programmes.append(Programme(layer, pairs.plus[paired], pairs.minus[others], ratio))
         alone = len(concept["roots"].split()) == 1 and len(rows) > 1
         for part in (rows[::2], rows[1::2]) if alone else (rows[:0], rows[:0]):
-            programmes.append(Programme(concept["layer"], pairs.plus[part], pairs.minus[part]))
+            programmes.append(Programme(layer, pairs.plus[part], pairs.minus[part], ratio))
     found_again = mine_again(context, programmes)
     return [Again(*found_again[i : i + 3]) for i in range(0, len(found_again), 3)]
 

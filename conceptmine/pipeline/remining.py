@@ -10,22 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptmine.activations import ActivationStore
-from conceptmine.mining import SolverError, minimal_vector
+from conceptmine.mining import SolverError, joint_solution, minimal_vector
 from conceptmine.pipeline.context import RunContext, chunks
-
-MOST_ROWS = 400
-"""Programmes with more rows are not mined again."""
 
 _PROGRAMMES_A_TASK = 16
 
 
 @dataclass(frozen=True)
 class Programme:
-    """Pairs of states to mine from at a layer: int64 [rows] each."""
+    """Pairs of states to mine from at a layer: int64 [rows] each.
+
+    ``ratio``: the price of slack in multiples of the critical one of these rows; None for the hard programme.
+    """
 
     layer: str
     plus: NDArray[np.int64]
     minus: NDArray[np.int64]
+    ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class _Task:
 
 
 def mine_again(context: RunContext, programmes: Sequence[Programme]) -> list[Sparse | None]:
-    """The sparsest vector of each programme; None where there is none, no row, or more than `MOST_ROWS`."""
+    """The sparsest vector of each programme; None where there is none, or no row."""
     store = str(context.scratch("states"))
     tasks = [_Task(store, tuple(programmes[i] for i in part)) for part in chunks(_PROGRAMMES_A_TASK, len(programmes))]
     return [found for batch in context.workers.map(_solve, tasks) for found in batch]
@@ -61,17 +62,17 @@ def _solve(task: _Task) -> list[Sparse | None]:
 
 
 def _solve_one(store: ActivationStore, programme: Programme) -> Sparse | None:
-    if not 0 < len(programme.plus) <= MOST_ROWS:
+    if len(programme.plus) == 0:
         return None
     rows = store.rows(programme.layer, programme.plus) - store.rows(programme.layer, programme.minus)
     try:
-        vector = minimal_vector(rows).vector
+        solution = minimal_vector(rows) if programme.ratio is None else joint_solution(rows, programme.ratio)[1]
     except SolverError:
         return None
-    if vector is None:
+    if solution.vector is None:
         return None
-    features = np.flatnonzero(vector)
-    return Sparse(features, vector[features])
+    features = np.flatnonzero(solution.vector)
+    return Sparse(features, solution.vector[features])
 
 
-__all__ = ["MOST_ROWS", "Programme", "Sparse", "mine_again"]
+__all__ = ["Programme", "Sparse", "mine_again"]
