@@ -47,6 +47,8 @@ STEERED: Final = pa.schema(
 
 RANDOM_DRAWS: Final = 39
 SHUFFLED_DRAWS: Final = 19
+FEWEST_GAMES: Final = 10
+"""A bootstrap over fewer games gives no interval worth counting."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ def steer_concepts(context: RunContext) -> StageResult:
     counts = {"steered": len(ordered["roots"])}
     for where in places:
         counts[f"above_shuffled_{where}"] = sum(
-            row["where"] == where and row["arm"] == "shuffled" and row["excess_low"] > 0 for row in compared
+            row["where"] == where
+            and row["arm"] == "shuffled"
+            and row["excess_low"] > 0
+            and row["games"] >= FEWEST_GAMES
+            for row in compared
         )
     return StageResult(counts)
 
