@@ -292,6 +292,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], help="kinds: dynamic soft supervised static batch")
     parser.add_argument("--out", type=Path, help="folder for bench_solver.json and bench_solver.md")
     arguments = parser.parse_args()
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
     lines: list[Line] = []
     given_up: set[tuple[str, str]] = set()
     for case in cases(arguments.only):

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from conceptmine.mining.barrier import Central, central_path
-from conceptmine.mining.pricing import most_violated
+from conceptmine.mining.pricing import most_violated, strongest
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Places, Vector
 from conceptmine.mining.simplex import Simplex
@@ -58,7 +58,7 @@ class Interior:
         taken = np.zeros(features, dtype=bool)
         sums = programme.prices(programme.balanced(1.0 / programme.scales))
         count = min(max(2 * rows, 128), rows + 1000)
-        members = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative, count)
+        members = strongest(*most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative), count)
         members = np.union1d(members, programme.rows.peaks())
         tolerance = _COARSE if 2 * len(members) < features else _FINE
         for _ in range(_ROUNDS):
@@ -73,7 +73,8 @@ class Interior:
                 tolerance=tolerance,
             )
             prices = programme.prices(programme.balanced(np.maximum(central.multipliers, 0.0) / programme.scales))
-            joining = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative, max(rows, 64))
+            violated = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative)
+            joining = strongest(*violated, max(rows, 64))
             if tolerance == _FINE or not central.converged:
                 break  # what is still violated joins in the simplex method
             members = np.concatenate([members, joining])

@@ -35,12 +35,13 @@ from conceptmine.mining.tableau import (
     weigh_columns,
 )
 
-OPTIMAL, RAY, STALLED, SINGULAR = 0, 1, 2, 3
+OPTIMAL, RAY, STALLED, SINGULAR, LOST = 0, 1, 2, 3, 4
 
 TOLERANCE = 1e-10
 """Violation of a margin, or of a bound of Dᵀλ, that counts as none."""
 
 _SLIP = 1e-12  # How far Harris's first pass lets a bound be overstepped.
+_LOST_MARGIN = 1e-9
 _SMALL = 1e-10  # Entries of a direction this small beside its multipliers are rounding.
 _LONGEST = 1e8  # Squared edges above this no longer say much: they only ever grow.
 _OLDEST = 100  # Updates after which inverse and point are made anew.
@@ -231,8 +232,23 @@ def ascend(t, most, ray):
 
 
 @kernel
+def _breach(t, v, residual):
+    """The most by which v breaks a margin or one of its signs."""
+    most = 0.0
+    for i in range(len(residual)):
+        if t.row_state[i] == AT_ZERO:
+            most = max(most, residual[i])
+        elif t.row_state[i] == AT_CAP:
+            most = max(most, -residual[i])
+    for a in range(t.size[K]):
+        if t.feature_state[t.features[a]] == INSIDE:
+            most = max(most, -v[a] * t.side[a])
+    return most
+
+
+@kernel
 def descend(t, most):
-    """Mend λ from a feasible v. Returns OPTIMAL, STALLED or SINGULAR."""
+    """Mend λ from a feasible v. Returns OPTIMAL, STALLED, SINGULAR, or LOST where rounding has cost v its margins."""
     n = len(t.gain)
     v, y, x, weights = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1)
     residual, slope, change = np.zeros(n), np.zeros(n), np.zeros(n + 1)
@@ -260,7 +276,7 @@ def descend(t, most):
                     worst, leaving, capped = score, b, t.multiplier[i] > 0
         if entering < 0 and leaving < 0:
             if t.size[AGE] == 0:
-                return OPTIMAL
+                return LOST if _breach(t, v, residual) > _LOST_MARGIN else OPTIMAL
             if not _freshen(t, v, residual):
                 return SINGULAR
             continue

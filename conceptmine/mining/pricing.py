@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conceptmine.mining.compiled import kernel
 
@@ -59,28 +60,26 @@ def largest_places(rows, largest):
 
 
 @kernel
-def most_violated(prices, bounds, taken, tolerance, one_sided, most):
-    """Features whose price exceeds its bound, and that are not taken, at most ``most``: those by how much the most.
+def most_violated(prices, bounds, taken, tolerance, one_sided):
+    """Features whose price exceeds its bound, and that are not taken, ascending int64; and by how much, float64.
 
-    prices, bounds float64 [d]; taken bool [d]; ascending int64.
+    prices, bounds float64 [d]; taken bool [d]; of the price the size counts, or itself where it is one-sided.
     """
-    excess = np.empty(len(prices))
+    found, excess = np.empty(len(prices), dtype=np.int64), np.empty(len(prices))
     count = 0
     for j in range(len(prices)):
         over = (prices[j] if one_sided else abs(prices[j])) - bounds[j]
-        excess[j] = over
         if over > tolerance and not taken[j]:
+            found[count], excess[count] = j, over
             count += 1
-    found = np.empty(count, dtype=np.int64)
-    place = 0
-    for j in range(len(prices)):
-        if excess[j] > tolerance and not taken[j]:
-            found[place] = j
-            place += 1
-    if count <= most:
+    return found[:count], excess[:count]
+
+
+def strongest(found: NDArray[np.int64], excess: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the features: those with the largest excess, ascending."""
+    if len(found) <= most:
         return found
-    least = np.partition(excess[found], count - most)[count - most]
-    return found[excess[found] >= least]
+    return np.sort(found[np.argpartition(excess, len(found) - most)[len(found) - most :]])
 
 
 @kernel

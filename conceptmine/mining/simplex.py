@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from conceptmine.mining.barrier import Central
-from conceptmine.mining.pivots import OPTIMAL, RAY, ascend, descend
-from conceptmine.mining.pricing import most_violated
+from conceptmine.mining.pivots import LOST, OPTIMAL, RAY, ascend, descend
+from conceptmine.mining.pricing import most_violated, strongest
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Matrix, Places, Vector
 from conceptmine.mining.solution import SolverError
@@ -92,11 +92,12 @@ class Simplex:
         climbing = not self._settled
         if len(self._members) == 0:
             self._admit(self._opening(), weights)
-        self._bounds = weights[self._members]
-        self._bound_at(self._bounds)
-        dual_point(self._t)
-        if climbing:
-            self._widen()
+        else:
+            self._bounds = weights[self._members]
+            self._bound_at(self._bounds)
+            dual_point(self._t)
+            if climbing:
+                self._widen()
         ray = np.zeros(len(self._programme.gains))
         revisits = 0
         for _ in range(_ROUNDS):
@@ -113,18 +114,18 @@ class Simplex:
                 climbing = False
                 self._bound_at(self._bounds)
                 dual_point(self._t)
-            self._require(descend(self._t, self._most))
-            outside = self._violated(np.maximum(self._t.multiplier, 0.0), PRICE_TOLERANCE, weights)
-            if len(outside):
-                self._admit(outside, weights)
+            status = descend(self._t, self._most)
+            if status == LOST and revisits < _REVISITS:
+                revisits += 1
+                climbing = True
+                self._widen()
                 continue
-            # What rounding has done is seen in a point that is computed afresh.
-            if not self._lost_margins() or revisits == _REVISITS:
+            self._require(OPTIMAL if status == LOST else status)
+            outside = self._violated(np.maximum(self._t.multiplier, 0.0), PRICE_TOLERANCE, weights)
+            if len(outside) == 0:
                 self._settled = True
                 return None
-            revisits += 1
-            climbing = True
-            self._widen()
+            self._admit(outside, weights)
         raise SolverError("the working set did not settle")
 
     def points(self) -> Iterator[tuple[Vector, Vector]]:
@@ -142,20 +143,6 @@ class Simplex:
         self._bound_at(self._bounds)
         yield vector, multipliers
 
-    def _lost_margins(self) -> bool:
-        """Whether v, from a fresh inverse, breaks a margin or a sign."""
-        if not invert(self._t):
-            raise SolverError("the basis of the simplex method became singular")
-        dual_point(self._t)
-        values, residual = np.zeros(len(self._t.rows)), np.zeros(len(self._t.gain))
-        primal_point(self._t, values, residual)
-        k = int(self._t.size[K])
-        wrong = -values[:k] * self._t.side[:k]
-        wrong[self._t.feature_state[self._t.features[:k]] == PERMANENT] = 0.0
-        state = self._t.row_state
-        lost = np.where(state == 1, -residual, np.where(state == 0, residual, 0.0))
-        return bool(lost.max() > PRICE_TOLERANCE or wrong.max(initial=0.0) > PRICE_TOLERANCE)
-
     @staticmethod
     def _require(status: int) -> None:
         if status != OPTIMAL:
@@ -169,8 +156,8 @@ class Simplex:
         return self._most_violated(prices, weights, tolerance, self._batch)
 
     def _most_violated(self, prices: Vector, weights: Vector, tolerance: float, most: int) -> Places:
-        found: Places = most_violated(prices, weights, self._is_member, tolerance, self._programme.nonnegative, most)
-        return found
+        found, excess = most_violated(prices, weights, self._is_member, tolerance, self._programme.nonnegative)
+        return strongest(found, excess, most)
 
     def _opening(self) -> Places:
         """The first working set: each row's largest entry, and the features with the largest sum over rows."""
