@@ -10,8 +10,8 @@ Instances are differences of a real layer along lines of play: see `experiments.
   v = p − q, each once. One that took more than ``--slow`` seconds on a smaller instance of its kind is left out.
 
 Objectives must agree to 1e-6. The ratio is of processor times, which other users of the machine disturb less. Peak
-memory is what the first run of ours added to the resident set, beside the activations, in multiples of them; instances
-smaller than 8 MB say nothing about it. With --out, all numbers go to bench_solver.json there, and the table to
+memory is what the first run of ours allocated at once, beside the activations, in multiples of them, for instances of
+8 MB or more. With --out, all numbers go to bench_solver.json there, and the table to
 bench_solver.md.
 """
 
@@ -22,8 +22,8 @@ import json
 import os
 import platform
 import sys
-import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -244,27 +244,13 @@ def _time_ours(case: Case, line: Line) -> None:
 
 
 def _peak_during(work: Callable[[], None]) -> int:
-    """Bytes by which the resident set grew at most while ``work`` ran, sampled every millisecond."""
-    page, done, start = os.sysconf("SC_PAGE_SIZE"), threading.Event(), 0
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * page
-
-    highest = start = resident()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.001):
-            highest = max(highest, resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    """Bytes that were allocated at most at once while ``work`` ran, as numpy reports them."""
+    tracemalloc.start()
     try:
         work()
+        return tracemalloc.get_traced_memory()[1]
     finally:
-        done.set()
-        watcher.join()
-    return max(highest, resident()) - start
+        tracemalloc.stop()
 
 
 def table(lines: list[Line]) -> str:

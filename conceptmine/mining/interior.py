@@ -60,7 +60,7 @@ class Interior:
         count = min(max(2 * rows, 128), rows + 1000)
         members = strongest(*most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative), count)
         members = np.union1d(members, programme.rows.peaks())
-        tolerance = _COARSE if 2 * len(members) < features else _FINE
+        tolerance = _COARSE
         for _ in range(_ROUNDS):
             taken[members] = True
             central = central_path(
