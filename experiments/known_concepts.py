@@ -123,7 +123,11 @@ def run(arguments: argparse.Namespace) -> None:
             if len(judged) % 100 == 0:
                 say(f"{len(judged)} judged")
         say("sample efficiency")
-        points = [p for part in workers.map(efficiency, curve_tasks(tasks, layers, arguments.seed)) for p in part]
+        points = [
+            p
+            for part in workers.map(efficiency, curve_tasks(tasks, curve_layer(agent, layers), arguments.seed))
+            for p in part
+        ]
         themes, amplified, suite = [], [], None
         if arguments.suite is not None:
             say("suite themes")
@@ -132,7 +136,7 @@ def run(arguments: argparse.Namespace) -> None:
             mined = list(workers.map(judge_theme, of_themes))
             themes = [judged_theme for judged_theme, _ in mined]
             say("amplification")
-            at_layer = [i for i, task in enumerate(of_themes) if task.layer == curve_layer(layers)]
+            at_layer = [i for i, task in enumerate(of_themes) if task.layer == curve_layer(agent, layers)]
             amplified = amplification_table(
                 lambda layer, vector, alpha, beta: steered(agent, layer, vector, alpha=alpha, beta=beta),
                 [of_themes[i] for i in at_layer],
@@ -148,7 +152,7 @@ def run(arguments: argparse.Namespace) -> None:
     content = {
         "agent": agent.name,
         "sha256": agent.sha256,
-        "command": "python -m experiments.known_concepts " + shlex.join(sys.argv[1:]),
+        "command": "python -m experiments.known_concepts " + shlex.join(without_folders(sys.argv[1:])),
         "inputs": {path.name: file_checksum(path) for path in arguments.games},
         "seconds": round(seconds, 1),
         "facts": facts,
@@ -184,18 +188,18 @@ def static_tasks(
     return tasks, {f"{found.family}/{found.name}": control_shares(found, numbers) for found in examples}
 
 
-def curve_layer(layers: Sequence[str]) -> str:
-    """The layer of sample efficiency and amplification: the last but one asked for, usually the body's last."""
-    return layers[-2] if len(layers) > 1 else layers[-1]
+def curve_layer(agent: Agent, layers: Sequence[str]) -> str:
+    """The layer of sample efficiency and amplification: the body's last if it is asked for, else the last named."""
+    last, _ = default_layers(agent)
+    return last if last in layers else layers[-1]
 
 
-def curve_tasks(tasks: Sequence[Task], layers: Sequence[str], seed: int) -> list[Task]:
-    """Some concepts of each family, at one layer; first those that have all the examples."""
-    layer = curve_layer(layers)
+def curve_tasks(tasks: Sequence[Task], layer: str, seed: int) -> list[Task]:
+    """Some concepts of each family, at one layer; first those that have examples enough for draws to differ."""
     chosen = []
     for family in dict.fromkeys(task.examples.family for task in tasks):
         part = [task for task in tasks if task.examples.family == family and task.layer == layer]
-        part.sort(key=lambda task: (-min(len(task.examples.train), 100), stable_rank(seed, task.examples.name)))
+        part.sort(key=lambda task: (-min(len(task.examples.train), 200), stable_rank(seed, task.examples.name)))
         chosen += part[:CURVE_CONCEPTS]
     return chosen
 
@@ -216,6 +220,11 @@ def facts_of(
             f" {arguments.simulations} simulations after each move."
         )
     return facts
+
+
+def without_folders(words: Sequence[str]) -> list[str]:
+    """Words of a command line with paths cut to their last part: folders are one machine's own."""
+    return [Path(word).name if os.sep in word else word for word in words]
 
 
 def definition(examples: Examples) -> dict[str, Any]:

@@ -14,6 +14,8 @@ SIZES = (10, 20, 50, 100, 200)
 """Examples, half of them with the concept: the paper's sizes."""
 
 SEEDS = 10
+POOL_PAIRS = 400
+"""Most training pairs to draw from; with fewer than 200 the draws of the largest size have much in common."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class EfficiencyPoint:
 def efficiency(task: Task) -> list[EfficiencyPoint]:
     """The curve of one concept; sizes beyond its training pairs are left out."""
     activations = np.load(task.activations, mmap_mode="r")
-    pairs, test = pairs_at(task, activations), task.examples.test
+    pairs, test = pairs_at(task, activations, POOL_PAIRS), task.examples.test
     positive, negative = (np.asarray(activations[side], dtype=np.float64) for side in (test.positive, test.negative))
     points = []
     for size in SIZES:

@@ -114,14 +114,12 @@ def examples_of(concept: ConceptValues, pool: Pool, strata: NDArray[np.int64], s
     if len(train) < FEWEST_TRAINING or len(test_pairs) < FEWEST_TEST:
         reason = f"{len(train)} pairs to learn from and {len(test_pairs)} to test by, with {concept.matched} matched"
         return Refused(concept.name, concept.family, reason)
-    return Examples(
-        concept.name, concept.family, concept.definition, concept.matched, cut, train.first(TRAINING_PAIRS), test_pairs
-    )
+    return Examples(concept.name, concept.family, concept.definition, concept.matched, cut, train, test_pairs)
 
 
-def pairs_at(task: Task, activations: NDArray[np.float32]) -> Pairs:
-    """The training pairs of a task with their activations."""
-    train = task.examples.train
+def pairs_at(task: Task, activations: NDArray[np.float32], most: int) -> Pairs:
+    """At most so many training pairs of a task with their activations."""
+    train = task.examples.train.first(most)
     inner = [
         [stable_rank(task.seed, "inner", task.games[i]) % INNER_ONE_IN == 0 for i in side]
         for side in (train.positive.tolist(), train.negative.tolist())
@@ -139,7 +137,7 @@ def judge(task: Task) -> Judged:
     begun = time.perf_counter()
     activations = np.load(task.activations, mmap_mode="r")
     examples = task.examples
-    pairs = pairs_at(task, activations)
+    pairs = pairs_at(task, activations, TRAINING_PAIRS)
     generator = np.random.default_rng(_seed(task.seed, examples.name, task.layer))
     fit = chosen_fit(sparsest, pairs, SLACKS)
     test = examples.test
