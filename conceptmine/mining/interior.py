@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from conceptmine.mining.barrier import Central, central_path
 from conceptmine.mining.pricing import most_violated, strongest
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Places, Vector
 from conceptmine.mining.simplex import Simplex
+from conceptmine.mining.threads import one_blas_thread
 from conceptmine.mining.witness import Contradiction
 
 _COARSE, _FINE = 1e-3, 1e-9
@@ -49,7 +49,7 @@ class Interior:
     def _approach(self, weights: Vector) -> tuple[Places, Central]:
         """The working set and the point on it at a fine gap."""
         # One thread: the same bytes wherever it runs, and a busy machine makes waiting threads dearer than their work.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             return self._generate(weights)
 
     def _generate(self, weights: Vector) -> tuple[Places, Central]:
@@ -58,8 +58,8 @@ class Interior:
         taken = np.zeros(features, dtype=bool)
         sums = programme.prices(programme.balanced(1.0 / programme.scales))
         count = min(max(2 * rows, 128), rows + 1000)
-        members = strongest(*most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative), count)
-        members = np.union1d(members, programme.rows.peaks())
+        found, excess = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative)
+        members = np.union1d(strongest(found, excess, count), programme.rows.peaks())
         tolerance = _COARSE if 2 * len(members) < features else _FINE
         for _ in range(_ROUNDS):
             taken[members] = True
@@ -73,8 +73,8 @@ class Interior:
                 tolerance=tolerance,
             )
             prices = programme.prices(programme.balanced(np.maximum(central.multipliers, 0.0) / programme.scales))
-            violated = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative)
-            joining = strongest(*violated, max(rows, 64))
+            found, excess = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative)
+            joining = strongest(found, excess, max(rows, 64))
             if tolerance == _FINE or not central.converged:
                 break  # what is still violated joins in the simplex method
             members = np.concatenate([members, joining])
