@@ -6,7 +6,8 @@ Every instance is solved by `conceptmine.minimal_vector` with the simplex method
 cvxpy and given to Clarabel. Statuses must be the same, and objectives up to 1e-6, and the first two must give the same
 vector up to 1e-6. Kinds of instance are drawn with all of these in turn: duplicate rows, duplicate and constant
 features, rows of zeros, contradictory pairs, no rows, one row, more rows than features, integers with many ties,
-float16. A third is solved with a slack, a quarter with v ≥ 0. Exits with 1 where anything disagrees.
+float16, and NaN, which must be refused. A third is solved with a slack, a quarter with v ≥ 0. Exits with 1 where
+anything disagrees.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import cvxpy
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptmine.mining import minimal_vector
+from conceptmine.errors import InputError
+from conceptmine.mining import SolverError, minimal_vector
 
 KINDS = (
     "plain",
@@ -36,6 +38,7 @@ KINDS = (
     "more rows than features",
     "integers",
     "float16",
+    "not a number",
 )
 
 SAME = 1e-6
@@ -83,6 +86,8 @@ def instance(number: int, seed: int = 0) -> Instance:
         matrix = generator.integers(-2, 3, size=(rows, features)).astype(np.float64)
     elif kind == "float16":
         matrix = matrix.astype(np.float16)
+    elif kind == "not a number":
+        matrix[generator.integers(rows), generator.integers(features)] = np.nan
     slack = float(10.0 ** generator.uniform(-1.5, 1.5)) if generator.random() < 1 / 3 else None
     return Instance(kind, matrix, slack, bool(generator.random() < 1 / 4))
 
@@ -107,10 +112,17 @@ def by_cvxpy(given: Instance) -> tuple[str, float]:
 
 def disagreement(given: Instance) -> str | None:
     """What the solvers say differently about an instance, in words; None where they agree."""
-    first, second = (
-        minimal_vector(given.rows, slack=given.slack, nonnegative=given.nonnegative, method=method)
-        for method in ("simplex", "highs")
-    )
+    try:
+        first, second = (
+            minimal_vector(given.rows, slack=given.slack, nonnegative=given.nonnegative, method=method)
+            for method in ("simplex", "highs")
+        )
+    except SolverError as error:
+        return f"no certificate: {error}"
+    except InputError as error:
+        return None if given.kind == "not a number" else f"refused: {error}"
+    if given.kind == "not a number":
+        return "NaN was not refused"
     status, objective = by_cvxpy(given)
     if not first.status == second.status == status:
         return f"status {first.status} (simplex), {second.status} (HiGHS), {status} (cvxpy)"
@@ -138,11 +150,12 @@ def main() -> int:
     for number in range(arguments.instances):
         given = instance(number, arguments.seed)
         found = disagreement(given)
-        status = (
-            "disagreement"
-            if found
-            else minimal_vector(given.rows, slack=given.slack, nonnegative=given.nonnegative).status
-        )
+        if found:
+            status = "disagreement"
+        elif given.kind == "not a number":
+            status = "refused"
+        else:
+            status = minimal_vector(given.rows, slack=given.slack, nonnegative=given.nonnegative).status
         statuses[status] = statuses.get(status, 0) + 1
         if found:
             wrong += 1

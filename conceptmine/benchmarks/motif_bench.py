@@ -41,7 +41,8 @@ from engines.networks import Agent, load_agent
 __all__ = ["SHARE_OF_PROBE", "MotifOutcome", "MotifResult", "area_under_curve", "bench_motif"]
 
 SHARE_OF_PROBE: Final = 0.5
-"""A discovery is the motif if its satisfaction on motif pairs is above chance by at least this share of the probe's."""
+"""A discovery is the motif if its satisfaction on motif pairs is above chance by at least this share of the probe's;
+where the probe itself does no better than chance nothing is."""
 
 _PER_GAME: Final = 8
 _GAMES_A_ROOT: Final = 2
@@ -297,7 +298,7 @@ def _judged(
     counts = held_out(rows, np.repeat(np.arange(len(tested)), tested.shape[1]), vectors)
     discovered = q_values(sign_flip_null(counts, flips=max(_FLIPS, 40 * len(vectors))).p) <= FDR
     pairs = _satisfaction(asked, vectors)
-    is_motif = pairs - 0.5 >= SHARE_OF_PROBE * (ceiling - 0.5)
+    is_motif = (pairs - 0.5 >= SHARE_OF_PROBE * (ceiling - 0.5)) & (ceiling > 0.5)
     best = int(np.where(discovered, pairs, -1.0).argmax()) if discovered.any() else None
     scores = np.full(len(tested), np.nan) if best is None else (tested @ vectors[best]).mean(axis=1)
     fractions = np.full(len(tested), np.nan) if best is None else (tested @ vectors[best] > 0).mean(axis=1)

@@ -90,7 +90,7 @@ class PlantedResult:
 
 def versions() -> dict[str, str]:
     """Versions of this package, of what it computes with, and of Python."""
-    names = ("conceptmine", "numpy", "scipy", "highspy", "torch", "chess")
+    names = ("conceptmine", "numpy", "scipy", "numba", "highspy", "torch", "chess")
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 

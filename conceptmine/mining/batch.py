@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conceptmine.errors import InputError
@@ -30,20 +31,34 @@ class StatePairs:
     minus: Sequence[NDArray[Any]]
 
     def __post_init__(self) -> None:
-        """Raise InputError where a concept lacks one of its two lists, or they differ in length."""
+        """Raise InputError where a concept lacks one of its two lists, they differ in length, or name other than states."""
         if len(self.plus) != len(self.minus):
             raise InputError(f"there are {len(self.plus)} lists of better states and {len(self.minus)} of worse ones")
         for concept, (plus, minus) in enumerate(zip(self.plus, self.minus, strict=True)):
             if len(plus) != len(minus):
                 raise InputError(f"concept {concept} has {len(plus)} better states and {len(minus)} worse ones")
+            for places in map(np.asarray, (plus, minus)):
+                if len(places) == 0:
+                    continue
+                if places.ndim != 1 or places.dtype.kind not in "iu":
+                    raise InputError(f"concept {concept} must name its states by lists of whole numbers")
+                if places.min() < 0 or places.max() >= len(self.states):
+                    raise InputError(
+                        f"concept {concept} must name its states by numbers from 0 to {len(self.states) - 1}"
+                    )
 
     def __len__(self) -> int:
         """Number of concepts."""
         return len(self.plus)
 
     def __getitem__(self, concept: int) -> NDArray[Any]:
-        """The rows of one concept [m, d], in the states' own type."""
-        difference: NDArray[Any] = self.states[self.plus[concept]] - self.states[self.minus[concept]]
+        """The rows of one concept [m, d]: float32 where the states are float16 or float32, else float64.
+
+        Subtracted in that type: float16 would round, and whole numbers without a sign would wrap around.
+        """
+        kind = np.float32 if self.states.dtype in (np.float16, np.float32) else np.float64
+        plus, minus = (np.asarray(each[concept], dtype=np.int64) for each in (self.plus, self.minus))
+        difference: NDArray[Any] = self.states[plus].astype(kind) - self.states[minus].astype(kind)
         return difference
 
 

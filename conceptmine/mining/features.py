@@ -93,7 +93,7 @@ def feature_units(parts: Sequence[NDArray[Any]], scaling: Scaling, *, difference
     Of differences, whose sign only says which of two states is called the better one, the deviation is the root mean
     square, and the quantile is taken of the sizes |dᵢⱼ|. Of states both are taken about the feature's mean. A feature
     whose quantile is 0, because it is the same in nearly all rows, gets its largest size instead, 1 where that is
-    0 too.
+    0 too, or where there are no rows.
 
     Raises InputError for another name than those of `Scaling`.
     """
@@ -102,6 +102,8 @@ def feature_units(parts: Sequence[NDArray[Any]], scaling: Scaling, *, difference
     if scaling not in ("deviation", "quantile"):
         raise InputError(f"scaling is {scaling!r}; expected 'none', 'deviation' or 'quantile'")
     width = parts[0].shape[1]
+    if not any(map(len, parts)):
+        return np.ones(width)
     units = np.empty(width)
     block = 512  # features at a time: a float64 copy of all activations would be twice their size
     for start in range(0, width, block):

@@ -47,7 +47,8 @@ class Programme:
         largest = self.rows.largest
         if self.offset is not None:
             largest = np.full_like(largest, largest.max())
-        return np.exp2(np.ceil(np.log2(np.where(largest > 1e-100, largest, 1.0))))
+        exponents = np.ceil(np.log2(np.where(largest > 1e-100, largest, 1.0)))
+        return np.exp2(np.minimum(exponents, 1023.0))  # 2¹⁰²⁴ is no float64
 
     @cached_property
     def gains(self) -> Vector:

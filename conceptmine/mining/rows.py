@@ -42,9 +42,6 @@ class Rows(Protocol):
     def prices(self, multipliers: Vector) -> Vector:
         """Dᵀλ over all features, in float64 [d]; only rows with a non-zero multiplier are read."""
 
-    def pick(self, rows: Places) -> Matrix:
-        """D[rows] as float64 [k, d]."""
-
     def peaks(self) -> Places:
         """The feature where each row has its largest |entry|, int64 [m]."""
 
@@ -78,11 +75,6 @@ class DifferenceRows:
         """As in `Rows`."""
         found = _prices(self._matrix, multipliers)
         return found if self._units is None else found / self._units
-
-    def pick(self, rows: Places) -> Matrix:
-        """As in `Rows`."""
-        picked: Matrix = self._matrix[rows].astype(np.float64)
-        return picked if self._units is None else picked / self._units
 
     def peaks(self) -> Places:
         """As in `Rows`."""
@@ -130,14 +122,6 @@ class ThresholdRows:
         found = _prices(self._above, up) - _prices(self._below, down)
         prices: Vector = (found - shift * self._origin) / self._units
         return prices
-
-    def pick(self, rows: Places) -> Matrix:
-        """As in `Rows`."""
-        count = len(self._above)
-        states = [self._above[i] if i < count else self._below[i - count] for i in rows]
-        signs = np.where(rows < count, 1.0, -1.0)
-        picked: Matrix = signs[:, None] * (np.array(states, dtype=np.float64) - self._origin) / self._units
-        return picked
 
     def peaks(self) -> Places:
         """As in `Rows`."""

@@ -213,7 +213,8 @@ class Simplex:
 
     def _empty(self, capacity: int) -> Tableau:
         programme = self._programme
-        rows = programme.rows.shape[0]
+        rows, features = programme.rows.shape
+        most = min(rows, features + self._shift) + 1  # of a basis, and one to spare
         return Tableau(
             matrix=np.empty((rows, capacity)),
             gain=programme.gains,
@@ -226,11 +227,11 @@ class Simplex:
             price=np.zeros(capacity),
             row_state=np.zeros(rows, dtype=np.int8),
             feature_state=np.zeros(capacity, dtype=np.int8),
-            rows=np.zeros(rows + 1, dtype=np.int64),
-            features=np.zeros(rows + 1, dtype=np.int64),
-            side=np.zeros(rows + 1),
-            inverse=np.zeros((rows + 1, rows + 1)),
-            columns=np.zeros((rows + 1, rows)),
+            rows=np.zeros(most, dtype=np.int64),
+            features=np.zeros(most, dtype=np.int64),
+            side=np.zeros(most),
+            inverse=np.zeros((most, most)),
+            columns=np.zeros((most, rows)),
             size=np.zeros(4, dtype=np.int64),
         )
 

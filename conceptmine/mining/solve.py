@@ -23,7 +23,8 @@ GAP_TARGET = 1e-9
 GAP_ACCEPTED = 1e-6
 """A solve whose certified gap stays above this raises SolverError: it is not an optimum."""
 
-_MANY_ROWS = 800  # From here on an interior point and few pivots cost less than many pivots.
+_MANY_ROWS = 800  # From here on an interior point and few pivots cost less than many pivots …
+_ROWS_A_FEATURE = 2  # … unless features are few: they bound the pivots, and the interior point works in rows × rows.
 
 
 class Solver(Protocol):
@@ -39,8 +40,9 @@ class Solver(Protocol):
 def solve(programme: Programme, method: Method = "auto") -> Certified | Contradiction:
     """The certified optimum of a programme, or the proof that it has no solution.
 
-    "auto" asks the simplex method, from 800 rows on the interior point method first, and in the end HiGHS, until one
-    answer is certified; any other ``method`` asks that solver alone.
+    "auto" asks the simplex method, from 800 rows on the interior point method first (unless there are more than two
+    rows for each feature), and in the end HiGHS, until one answer is certified; any other ``method`` asks that solver
+    alone.
 
     Among several minimisers, the one with the smallest Σ wⱼ|vⱼ| is taken, with fixed weights wⱼ that differ per feature
     by less than 1e-7 (`tie_weights`). When these weights would cost more than the gap target, two vertices are no tie
@@ -52,7 +54,7 @@ def solve(programme: Programme, method: Method = "auto") -> Certified | Contradi
     if proof is not None:
         return proof
     best: Certified | None = None
-    for make in _order(method, programme.rows.shape[0]):
+    for make in _order(method, *programme.rows.shape):
         try:
             outcome = _ask(make(programme), programme)
         except SolverError:
@@ -79,7 +81,7 @@ def check_method(method: Method) -> None:
         raise InputError(f"method is {method!r}; expected one of {', '.join(get_args(Method))}")
 
 
-def _order(method: Method, rows: int) -> tuple[Callable[[Programme], Solver], ...]:
+def _order(method: Method, rows: int, features: int) -> tuple[Callable[[Programme], Solver], ...]:
     if method == "simplex":
         return (Simplex,)
     if method == "highs":
@@ -90,7 +92,7 @@ def _order(method: Method, rows: int) -> tuple[Callable[[Programme], Solver], ..
         from conceptmine.mining.conic import Conic  # cvxpy takes a second to import, and only comparisons need it
 
         return (Conic,)
-    if rows >= _MANY_ROWS:
+    if _MANY_ROWS <= rows <= _ROWS_A_FEATURE * features:
         return (Interior, Simplex, Highs)
     return (Simplex, Highs)
 

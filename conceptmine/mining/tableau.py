@@ -26,7 +26,7 @@ K, P, AGE, PIVOTS = 0, 1, 2, 3
 
 
 class Tableau(NamedTuple):
-    """All state of a solve, as arrays that the compiled functions change in place.
+    """All state of a solve, as arrays that the compiled functions change in place; b is the largest basis there can be.
 
     matrix     float64 [n, capacity], C order: D, the first ``size[P]`` columns in use.
     gain, cap  float64 [n]; cap is inf in the hard programme.
@@ -36,10 +36,10 @@ class Tableau(NamedTuple):
     price      float64 [capacity]: Dᵀλ.
     row_state  int8 [n]: AT_ZERO, AT_CAP or BASIC.
     feature_state int8 [capacity]: OUTSIDE or INSIDE the basis, or PERMANENT in it (the free number b).
-    rows, features int64 [n + 1]: R and F, the first ``size[K]`` in use.
-    side       float64 [n + 1]: which bound each feature of F reaches: 1 high, −1 low.
-    inverse    float64 [n + 1, n + 1]: of D[R, F]; first index feature, second row.
-    columns    float64 [n + 1, n]: D[:, F] transposed.
+    rows, features int64 [b + 1]: R and F, the first ``size[K]`` in use.
+    side       float64 [b + 1]: which bound each feature of F reaches: 1 high, −1 low.
+    inverse    float64 [b + 1, b + 1]: of D[R, F]; first index feature, second row.
+    columns    float64 [b + 1, n]: D[:, F] transposed.
     size       int64 [4]: k, features in use, updates since the last inversion, pivots so far.
     """
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from conceptmine.errors import InputError
 from conceptmine.mining.features import FeatureFrame, Scaling, chosen_features, feature_units
 from conceptmine.mining.programme import Programme
-from conceptmine.mining.rows import DifferenceRows, Places, ThresholdRows, stored
+from conceptmine.mining.rows import DifferenceRows, Places, ThresholdRows, Vector, stored
 from conceptmine.mining.solution import Solution
 from conceptmine.mining.solve import Method, check_method, solve
 from conceptmine.mining.witness import Contradiction
@@ -57,10 +57,13 @@ def minimal_vector(
     check_method(method)
     chosen = chosen_features(features, rows.shape[1])
     kept = _kept(rows, chosen)
-    units = feature_units([kept], scaling, differences=True) if len(rows) else None
+    units = feature_units([kept], scaling, differences=True)
     frame = FeatureFrame(rows.shape[1], chosen, scaling, units)
     if len(rows) == 0:
-        return Solution("optimal", np.zeros(frame.width), 0.0, 0.0, np.zeros(0), np.zeros(0, np.int64), scaling=scaling)
+        nothing = np.zeros(0, np.int64)
+        return Solution(
+            "optimal", np.zeros(frame.width), 0.0, 0.0, np.zeros(0), nothing, scaling=scaling, scales=_scales(frame)
+        )
     programme = Programme(DifferenceRows(kept, units), np.ones(len(rows)), ceiling=ceiling, nonnegative=nonnegative)
     return _solution(programme, frame, method)
 
@@ -102,10 +105,11 @@ def separating_vector(
         )
     ceiling = _ceiling(slack)
     check_method(method)
-    chosen = chosen_features(features, above.shape[1])
+    width = above.shape[1]
+    chosen = chosen_features(features, width)
     above, below = _kept(above, chosen), _kept(below, chosen)
     units = feature_units([above, below], scaling, differences=False)
-    frame = FeatureFrame(above.shape[1] if chosen is None else np.shape(positive)[1], chosen, scaling, units)
+    frame = FeatureFrame(width, chosen, scaling, units)
     margins = np.repeat([1.0, 0.0], [len(above), len(below)])
     offset = np.repeat([-1.0, 1.0], [len(above), len(below)])
     rows = ThresholdRows(above, below, units)
@@ -142,7 +146,6 @@ def _kept(rows: NDArray[Any], chosen: Places | None) -> NDArray[Any]:
 
 def _solution(programme: Programme, frame: FeatureFrame, method: Method) -> Solution:
     outcome = solve(programme, method)
-    scales = None if frame.units is None else frame.spread(frame.units, np.inf)
     if isinstance(outcome, Contradiction):
         return Solution(
             status="infeasible",
@@ -153,7 +156,7 @@ def _solution(programme: Programme, frame: FeatureFrame, method: Method) -> Solu
             active=np.flatnonzero(outcome.weights),
             witness=outcome.weights,
             scaling=frame.scaling,
-            scales=scales,
+            scales=_scales(frame),
         )
     return Solution(
         status="optimal",
@@ -163,5 +166,9 @@ def _solution(programme: Programme, frame: FeatureFrame, method: Method) -> Solu
         dual=outcome.multipliers,
         active=np.flatnonzero(outcome.multipliers),
         scaling=frame.scaling,
-        scales=scales,
+        scales=_scales(frame),
     )
+
+
+def _scales(frame: FeatureFrame) -> Vector | None:
+    return None if frame.units is None else frame.spread(frame.units, np.inf)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from conceptmine.mining.programme import Programme
-from conceptmine.mining.rows import Vector
+from conceptmine.mining.rows import Matrix, Places, Vector
 from conceptmine.mining.solution import SolverError
 
 WITNESS_TOLERANCE = 1e-9
 """Rows are contradictory when a convex combination of them, each scaled to a largest entry in (½, 1], is below this."""
 
 _CLEAN_WITNESS = 1e-12
+_FEATURES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,16 +53,28 @@ def contradiction(programme: Programme, ray: Vector) -> Contradiction:
     raise SolverError(f"the proof of infeasibility leaves a residual of {residual:.1e} per unit of weight")
 
 
+def _triangle(programme: Programme, support: Places) -> Matrix:
+    """R of a QR decomposition of the chosen rows' transpose, offset and all, float64 [≤ k, k].
+
+    Features join a block at a time: the rows as a whole in float64, and their singular vectors, would be eight times
+    the activations.
+    """
+    triangle: Matrix = np.zeros((0, len(support))) if programme.offset is None else programme.offset[None, support]
+    for start in range(0, programme.rows.shape[1], _FEATURES_AT_ONCE):
+        stop = min(start + _FEATURES_AT_ONCE, programme.rows.shape[1])
+        block = programme.columns(np.arange(start, stop))[support]
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block.T]), mode="r"))
+    return triangle
+
+
 def _sharpened(programme: Programme, ray: Vector) -> Vector:
     """The ray projected on the weights under which its rows cancel, unless that takes a weight below zero."""
     if programme.nonnegative:
         return ray  # its rows need not cancel
     support = np.flatnonzero(ray)
-    rows = programme.rows.pick(support) / programme.scales[support, None]
-    if programme.offset is not None:
-        rows = np.column_stack([rows, programme.offset[support]])
-    left, strengths, _ = np.linalg.svd(rows, full_matrices=False)
-    spanned = left[:, strengths > WITNESS_TOLERANCE * strengths[0]]
+    _, strengths, right = np.linalg.svd(_triangle(programme, support))
+    strengths = np.append(strengths, np.zeros(len(support) - len(strengths)))
+    spanned = right[strengths > WITNESS_TOLERANCE * strengths[0]].T
     projected = ray[support] - spanned @ (spanned.T @ ray[support])
     if (projected < 0).any():
         return ray

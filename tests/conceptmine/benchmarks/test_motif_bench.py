@@ -14,7 +14,7 @@ import pytest
 from conceptmine.benchmarks import MotifResult, as_markdown, bench_motif, motif_settings, motif_sheets
 from conceptmine.benchmarks.fine_tuning import NATS, moved_targets, taught_copy
 from conceptmine.benchmarks.methods import METHODS
-from conceptmine.benchmarks.motif_bench import area_under_curve
+from conceptmine.benchmarks.motif_bench import _judged, area_under_curve
 from conceptmine.benchmarks.motifs import castles, pushes_flank_pawn
 from conceptmine.benchmarks.siblings import own_games, roots_of
 from conceptmine.errors import InputError
@@ -107,6 +107,14 @@ def test_the_bench_knows_what_it_taught(result: MotifResult) -> None:
     ]
     for each in result.outcomes:
         assert 0 <= each.true <= each.discoveries <= each.candidates
+
+
+def test_nothing_is_the_motif_where_not_even_the_probe_finds_it() -> None:
+    rows = np.random.default_rng(0).normal(size=(10, 3, 6))
+    shows = np.arange(10) % 2 == 0
+    vectors = np.array([rows.mean(axis=(0, 1))])
+    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.6)["base_rate"] == 1.0
+    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.4)["base_rate"] == 0.0
 
 
 def test_its_json_and_tables(result: MotifResult) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from conceptmine.mining import minimal_vector, separating_vector
+from conceptmine.mining.interior import Interior
+from conceptmine.mining.simplex import Simplex
+from conceptmine.mining.solve import _order
 from conceptmine.mining.ties import TIE_WEIGHT, tie_weights
 from experiments.check_solver import KINDS, disagreement, instance
 
@@ -71,6 +76,31 @@ def test_cvxpy_as_a_method() -> None:
     assert conic.objective == pytest.approx(simplex.objective, rel=1e-6) and conic.gap <= 1e-6
     rows[3] = -rows[4]
     assert minimal_vector(rows, method="cvxpy").status == "infeasible"
+
+
+@pytest.mark.parametrize(
+    ("rows", "features", "first"), [(20, 4096, Simplex), (900, 4096, Interior), (900, 32, Simplex)]
+)
+def test_few_features_are_left_to_the_simplex_method(rows: int, features: int, first: type) -> None:
+    assert _order("auto", rows, features)[0] is first
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_proof_over_many_features_needs_no_copy_of_the_rows(static: bool) -> None:
+    rng = np.random.default_rng(6)
+    rows = np.rint(rng.normal(size=(40, 20_000)) * 8).astype(np.float32)
+    rows[39] = -rows[:39].sum(axis=0)
+    tracemalloc.start()
+    if static:
+        solution = separating_vector(rows[:16], np.concatenate([rows[20:39], [rows[:16].mean(axis=0)]]))
+    else:
+        solution = minimal_vector(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert solution.status == "infeasible" and solution.witness is not None
+    assert peak < 3 * rows.nbytes
+    if not static:
+        assert np.abs(solution.witness @ rows.astype(np.float64)).max() < 1e-9
 
 
 def test_many_soft_rows_meet_in_one_optimum() -> None:

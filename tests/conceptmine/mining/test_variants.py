@@ -122,6 +122,15 @@ def test_no_rows_ask_for_nothing() -> None:
     assert solution.status == "optimal" and solution.objective == 0 and solution.gap == 0
     assert solution.vector is not None and solution.vector.tolist() == [0.0] * 7
     assert solution.dual is not None and len(solution.dual) == len(solution.active) == 0
+    scaled = minimal_vector(np.zeros((0, 3)), scaling="deviation")
+    assert scaled.scales is not None and scaled.scales.tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="scaling"):
+        minimal_vector(np.zeros((0, 3)), scaling="variance")  # type: ignore[arg-type]
+
+
+def test_the_largest_numbers_there_are() -> None:
+    solution = minimal_vector(np.full((2, 3), 1.7e308))
+    assert solution.objective == pytest.approx(1 / 1.7e308) and solution.gap <= 1e-9
 
 
 def test_float16_is_used_as_it_is() -> None:
