@@ -40,6 +40,7 @@ COUNTED = [
     ("3bk3/8/8/8/8/8/8/2B1K3 w - - 0 1", "opposite bishops", 0),
     ("r3k1n1/8/8/8/8/8/8/R3K2R w - - 0 1", "own exchange up", 1),
     ("r3k1n1/8/8/8/8/8/8/R3K2R w - - 0 1", "opponent exchange up", 0),
+    ("r1b1k1n1/8/8/8/8/8/8/R3K2R w - - 0 1", "own exchange up", 0),
     (STRUCTURE, "own passed pawns", 2),
     (STRUCTURE, "opponent passed pawns", 0),
     ("4k3/8/8/3PP3/4P3/8/8/4K3 w - - 0 1", "own protected passed pawns", 1),
