@@ -68,6 +68,8 @@ COUNTED = [
     (CASTLED_APART, "own castling rights", 0),
     ("6k1/5ppp/8/6P1/7P/8/8/6K1 w - - 0 1", "own pawn storm", 2),
     ("6k1/5ppp/8/6P1/7P/8/8/6K1 w - - 0 1", "opponent pawn storm", 0),
+    ("8/8/6k1/7P/8/8/8/6K1 w - - 0 1", "own pawn storm", 1),
+    ("8/8/6kP/8/8/8/8/6K1 w - - 0 1", "own pawn storm", 0),
     ("6k1/5ppp/8/8/8/8/8/5RK1 b - - 0 1", "own king zone under attack", 1),
     ("6k1/5ppp/8/8/8/8/8/5RK1 b - - 0 1", "own king attacked by pieces", 1),
     ("6k1/5ppp/8/8/8/8/8/5RK1 b - - 0 1", "opponent king attacked by pieces", 0),
