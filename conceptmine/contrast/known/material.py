@@ -75,4 +75,5 @@ MATERIAL: Final[tuple[KnownConcept, ...]] = (
     whole_board("opposite bishops", "material", opposite_bishops),
     *from_both_sides("exchange up", "material", exchange_up, matched="ply"),
 )
-"""Material is matched by ply only, and the phase by nothing, since they are what the other matchings hold fixed."""
+"""Points and the exchange are matched by ply only, and the phase by nothing, since they are what the other matchings
+hold fixed; pairs of bishops, opposite bishops and the balance of pawns by ply and pieces like all other concepts."""
