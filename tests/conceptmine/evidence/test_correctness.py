@@ -148,6 +148,17 @@ def test_a_win_that_the_fifty_move_rule_overtakes_is_one_no_more(
     assert (found["g1g8"], found["g1g2"]) == (0, mate_in_two)
 
 
+def test_to_choose_another_draw_than_a_spoiled_win_is_no_mistake(reference: Path) -> None:
+    """King and pawn with 99 plies on the clock: what would win does so too late, and the other moves draw as well."""
+    folder, uci = reference / "data" / "syzygy", chess.Move.from_uci
+    late, early = (chess.Board(f"3k4/8/3K4/3P4/8/8/8/8 w - - {clock} 90") for clock in (99, 0))
+    spoiled, drawn = judged_by_tablebases(folder, [late, late], [uci("d6e6"), uci("d6e5")])
+    assert spoiled is not None and spoiled.right and spoiled.loss == 0
+    assert drawn is not None and drawn.right and drawn.loss == 1
+    thrown_away = judged_by_tablebases(folder, [early], [uci("d6e5")])[0]
+    assert thrown_away is not None and not thrown_away.right and thrown_away.loss == 2
+
+
 def test_a_folder_without_tablebases_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no Syzygy tablebases"):
         judged_by_tablebases(tmp_path, [], [])
