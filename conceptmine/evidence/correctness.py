@@ -44,7 +44,8 @@ RESULT: Final = "result classes"
 _PATIENCE: Final = 20.0  # seconds that an engine may take to start
 _LONGEST: Final = 120.0  # seconds of a search, for engines that do not count nodes
 _HASH_MEGABYTES: Final = 64
-_FIFTY_MOVES: Final = 100
+_FIFTY_MOVES: Final = 100  # plies
+_DECIDED: Final = 2  # the class of a win, and of a loss with its sign turned
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Verdict:
         loss: what the move loses against the judge's best one, at least 0, in ``unit``; None if the judge cannot tell.
         unit: ``"value w − l"`` (of the searched network, from 0 to 2), ``"expected points"`` (of a game, from 0 to 1,
             by Stockfish's win-rate model) or ``"result classes"`` (of the five of tablebases, from 0 to 4).
-        right: whether the judge agrees or the loss is within its tolerance.
+        right: whether the judge agrees or the loss is within its tolerance; by tablebases, whether the result is kept.
     """
 
     judge: str
@@ -154,9 +155,10 @@ def judged_by_tablebases(
 ) -> list[Verdict | None]:
     """Look the move up in Syzygy tablebases, where the tables of the position and of all that follow are there.
 
-    A move is right if it keeps the best result that there is, of win, win that the fifty-move rule spoils, draw, loss
-    that it saves, and loss; the count of plies without capture or pawn move is taken into account with the distance to
-    zeroing. Which of several winning moves is quicker does not matter.
+    The loss is counted in five classes: win, win that the fifty-move rule spoils, draw, loss that it saves, and loss;
+    the count of plies without capture or pawn move is taken into account with the distance to zeroing. A move is right
+    if it keeps the best result by the rules, to which the three in the middle are draws. Which of several winning moves
+    is quicker does not matter.
 
     Args:
         folder: of ``.rtbw`` and ``.rtbz`` files.
@@ -252,7 +254,9 @@ def _looked_up(tables: chess.syzygy.Tablebase, board: chess.Board, move: chess.M
     most = max(results.values())
     best = move if results[move] == most else next(legal for legal, result in results.items() if result == most)
     loss = most - results[move]
-    return Verdict("tablebases", best, best == move, float(loss), RESULT, loss == 0)
+    # A spoiled win and a saved loss are draws by the rule: whoever chooses another draw has lost nothing.
+    right = most == results[move] or max(abs(most), abs(results[move])) < _DECIDED
+    return Verdict("tablebases", best, best == move, float(loss), RESULT, right)
 
 
 def _result_after(tables: chess.syzygy.Tablebase, board: chess.Board, move: chess.Move) -> int:
@@ -260,10 +264,10 @@ def _result_after(tables: chess.syzygy.Tablebase, board: chess.Board, move: ches
     after = board.copy(stack=False)
     after.push(move)
     if after.is_checkmate():
-        return 2
+        return _DECIDED
     if after.is_stalemate() or after.is_insufficient_material():
         return 0
     result = -tables.probe_wdl(after)
-    if abs(result) == 2 and after.halfmove_clock + abs(tables.probe_dtz(after)) > _FIFTY_MOVES:
+    if abs(result) == _DECIDED and after.halfmove_clock + abs(tables.probe_dtz(after)) > _FIFTY_MOVES:
         return result // 2
     return result

@@ -76,13 +76,12 @@ class Examined:
     """What the tests of a group gave.
 
     ``p`` float64 [c, 3]: of `OWN_TESTS`, NaN where not made. ``tests``: rows of the evidence table. ``columns``: for
-    each concept what goes to the table of concepts. ``beyond_p`` float64 [c].
+    each concept what goes to the table of concepts. ``readout_counts``: the read-out directions on the same rows.
     """
 
     counts: HeldOut
     null: SignFlipNull
     p: NDArray[np.float64]
-    beyond_p: NDArray[np.float64]
     tests: list[dict[str, Any]]
     columns: list[dict[str, Any]]
     readout_counts: HeldOut
@@ -150,7 +149,6 @@ def examine(group: Group, *, tests: int, flips: int, seed: int) -> Examined:
         counts=counts,
         null=sign_flip_null(counts, flips=min(flips, _BAND_FLIPS), seed=seed),
         p=p,
-        beyond_p=beyond.p,
         tests=rows,
         columns=columns,
         readout_counts=count_scores(read, group.roots, plies=group.plies),

@@ -10,6 +10,7 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from conceptmine.contrast.known.material import material as points
 from conceptmine.pipeline.context import RunContext
 from conceptmine.pipeline.pairs import STATES, PairTable
 from conceptmine.positions import board_of, stable_rank
@@ -17,7 +18,6 @@ from conceptmine.runfolder import schemas
 from engines.chess import pack_boards, policy_indices
 from engines.networks import Agent
 
-_PIECE_VALUES: Final = {chess.PAWN: 1, chess.KNIGHT: 3, chess.BISHOP: 3, chess.ROOK: 5, chess.QUEEN: 9}
 _BATCH: Final = 256
 READOUT_STATES: Final = 1_000
 """Most states of the mining side that read-outs are fitted on."""
@@ -104,7 +104,7 @@ def read_states(context: RunContext, pairs: PairTable, tested: NDArray[np.bool_]
             queue.add(position_id, moves[:depth], board, moves[depth] if depth < len(moves) else None)
             if depth < len(moves):
                 board.push(chess.Move.from_uci(moves[depth]))
-        material[state] = _material(board)
+        material[state] = points(board, board.turn) - points(board, not board.turn)
         ply[state] = len(board.move_stack)
     queue.flush()
     for key, state in asked.items():
@@ -163,14 +163,6 @@ def _log_policy(agent: Agent, board: chess.Board, logits: NDArray[np.float32]) -
     chosen -= chosen.max()
     chosen -= np.log(np.exp(chosen).sum())
     return {move.uci(): float(number) for move, number in zip(legal, chosen, strict=True)}
-
-
-def _material(board: chess.Board) -> int:
-    """Material balance for the side to move, in pawns (1, 3, 3, 5, 9)."""
-    return sum(
-        worth * (len(board.pieces(piece, board.turn)) - len(board.pieces(piece, not board.turn)))
-        for piece, worth in _PIECE_VALUES.items()
-    )
 
 
 __all__ = ["READOUT_STATES", "ROW_CONTROLS", "Readings", "read_states"]

@@ -189,8 +189,11 @@ def checked_settings(
     if oracle is not None:
         oracle = shutil.which(oracle) or oracle
         check_oracle(oracle)
+        # Kept in full, so that a run can be resumed from another folder.
+        oracle = str(Path(oracle).absolute())
     if tablebases is not None:
         check_tablebases(Path(tablebases))
+        tablebases = str(Path(tablebases).absolute())
     return MiningSettings(
         agent=str(agent or DEFAULT_AGENT),
         weaker=str(weaker or DEFAULT_WEAKER),

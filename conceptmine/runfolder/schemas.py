@@ -230,7 +230,7 @@ CONTROLS: Final = pa.schema(
         _required("p", pa.float64()),
     ]
 )
-"""Yardsticks that are no concepts: the value head, material."""
+"""Yardsticks that are no concepts: value head, policy, material, and the read-outs of each layer."""
 
 STEERING: Final = pa.schema(
     [

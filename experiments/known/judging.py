@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-TIE = 1e-12
-"""Scores closer than this multiple of (largest activation) × ‖v‖₁ are equal; that bounds their rounding error."""
+from conceptmine.evidence.heldout import TIE
 
 RESAMPLES = 200
 RANDOM_DIRECTIONS = 20

@@ -279,6 +279,12 @@ def test_the_whole_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (tmp_path / "known_concepts-ladder-final.png").exists()
 
 
+def test_the_stored_command_names_files_and_not_their_folders(tmp_path: Path) -> None:
+    words = ["--games", str(tmp_path / "a.pgn.zst"), "data/b.pgn", "--layers", "block1,block2", "--seed", "0"]
+    told = known_concepts.without_folders(words)
+    assert told == ["--games", "a.pgn.zst", "b.pgn", "--layers", "block1,block2", "--seed", "0"]
+
+
 def known_concepts_of(*names: str) -> tuple[object, ...]:
     from conceptmine.contrast.known import CONCEPTS
 

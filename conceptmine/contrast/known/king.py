@@ -91,8 +91,8 @@ def opposite_castling(board: chess.Board) -> float:
 
 
 def pawn_storm(board: chess.Board, side: chess.Color) -> float:
-    """Number of the side's pawns on its fourth rank or further, on the opposing king's and the adjacent files, that are
-    not past that king."""
+    """Number of the side's pawns on its fourth rank or further, on the opposing king's and the adjacent files, that
+    still have that king's rank ahead of them."""
     king = _king(board, not side)
     own = men(board, side, chess.PAWN) & _files_of(king)
     return float(

@@ -56,12 +56,13 @@ def opposite_bishops(board: chess.Board) -> float:
 
 
 def exchange_up(board: chess.Board, side: chess.Color) -> float:
-    """1 if the side has more rooks, fewer knights and bishops together, and as many queens as the other, else 0."""
+    """1 if the side has more rooks than the other, by as many fewer knights and bishops together, and as many queens,
+    else 0: a rook for two of them is another trade."""
     rooks, minors, queens = (
         sum(board.pieces_mask(kind, side).bit_count() - board.pieces_mask(kind, not side).bit_count() for kind in kinds)
         for kinds in ((chess.ROOK,), (chess.KNIGHT, chess.BISHOP), (chess.QUEEN,))
     )
-    return float(rooks > 0 and minors < 0 and queens == 0)
+    return float(rooks > 0 and minors == -rooks and queens == 0)
 
 
 MATERIAL: Final[tuple[KnownConcept, ...]] = (
@@ -74,4 +75,5 @@ MATERIAL: Final[tuple[KnownConcept, ...]] = (
     whole_board("opposite bishops", "material", opposite_bishops),
     *from_both_sides("exchange up", "material", exchange_up, matched="ply"),
 )
-"""Material is matched by ply only, and the phase by nothing, since they are what the other matchings hold fixed."""
+"""Points and the exchange are matched by ply only, and the phase by nothing, since they are what the other matchings
+hold fixed; pairs of bishops, opposite bishops and the balance of pawns by ply and pieces like all other concepts."""

@@ -3,8 +3,7 @@
 `steered` gives an agent of which one layer is amplified (`amplification`), to evaluate, search and play with.
 `measure_doses` steers by the concept and by its controls (`Arm`) at several strengths and looks at choices between a
 best and a subpar move (`Choice`); `dose_response` compares them, and `ascent_direction` is what such a comparison must
-find. `suite_score` counts the points of a test suite, and
-`strength_lost` plays the steered agent against itself.
+find. `suite_score` counts the points of a test suite, and `strength_lost` plays the steered agent against itself.
 """
 
 from conceptmine.evidence.steering.amplification import PAPER_BETA, SteeredAgent, amplification, steered

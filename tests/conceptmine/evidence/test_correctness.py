@@ -115,34 +115,48 @@ def test_engines_that_are_none_are_refused_in_a_sentence(tmp_path: Path) -> None
         judged_by_oracle(silent, [chess.Board()], [chess.Move.from_uci("e2e4")], nodes=10)
 
 
+def losses(folder: Path, board: chess.Board) -> dict[str, float | None]:
+    """What tablebases say that each legal move loses."""
+    moves = list(board.legal_moves)
+    found = judged_by_tablebases(folder, [board] * len(moves), moves)
+    return {move.uci(): verdict and verdict.loss for move, verdict in zip(moves, found, strict=True)}
+
+
 def test_tablebases_tell_kept_from_given_away_results(reference: Path) -> None:
     folder = reference / "data" / "syzygy"
     queen = chess.Board("8/8/8/8/8/2k5/7Q/2K5 w - - 0 1")
-    pawn = chess.Board("8/8/8/3k4/8/3K4/3P4/8 w - - 0 1")
     uci = chess.Move.from_uci
-    wins, stalls = judged_by_tablebases(folder, [queen, pawn], [uci("h2a2"), uci("d3e3")])
+    wins = judged_by_tablebases(folder, [queen], [uci("h2a2")])[0]
     assert wins is not None and wins.right and wins.loss == 0 and wins.unit == "result classes"
-    assert stalls is not None
-    # King and pawn: with the opposition White wins, without it the game is drawn.
-    results = {
-        move.uci(): verdict
-        for move, verdict in zip(
-            pawn.legal_moves,
-            judged_by_tablebases(folder, [pawn] * pawn.legal_moves.count(), list(pawn.legal_moves)),
-            strict=True,
-        )
-    }
-    assert all(verdict is not None for verdict in results.values())
-    assert results["d3e3"] is not None and results["d3e3"].loss in (0, 2)
+    # King and pawn: beside the opposition, and the pawn's move that gains it, nothing wins.
+    pawn = chess.Board("8/8/3k4/8/3K4/8/3P4/8 w - - 0 1")
+    assert losses(folder, pawn) == {"d4e4": 0, "d4c4": 0, "d2d3": 0, "d4e3": 2, "d4d3": 2, "d4c3": 2}
     given = chess.Board("8/8/8/8/8/2k5/1Q6/K7 w - - 0 1")
     lost = judged_by_tablebases(folder, [given], [uci("b2c2")])[0]
     assert lost is not None and not lost.right and lost.loss == 2 and not lost.agrees
-    # The same win with the fifty moves nearly over is one no more.
-    tired = chess.Board("8/8/8/8/4k3/8/7Q/K7 w - - 98 90")
-    late = judged_by_tablebases(folder, [tired], [uci("h2a2")])[0]
-    assert late is not None and late.right
     crowded, castling = chess.Board(), chess.Board("4k3/8/8/8/8/8/8/R3K3 w Q - 0 1")
     assert judged_by_tablebases(folder, [crowded, castling], [uci("e2e4"), uci("a1a8")]) == [None, None]
+
+
+@pytest.mark.parametrize(("clock", "mate_in_two"), [(0, 0), (97, 0), (98, 1), (99, 1)])
+def test_a_win_that_the_fifty_move_rule_overtakes_is_one_no_more(
+    reference: Path, clock: int, mate_in_two: float
+) -> None:
+    """Mate at once is a win whatever the clock; mate with the next move comes at the hundredth ply, or too late."""
+    board = chess.Board(f"k7/8/1K6/8/8/8/8/6Q1 w - - {clock} 90")
+    found = losses(reference / "data" / "syzygy", board)
+    assert (found["g1g8"], found["g1g2"]) == (0, mate_in_two)
+
+
+def test_to_choose_another_draw_than_a_spoiled_win_is_no_mistake(reference: Path) -> None:
+    """King and pawn with 99 plies on the clock: what would win does so too late, and the other moves draw as well."""
+    folder, uci = reference / "data" / "syzygy", chess.Move.from_uci
+    late, early = (chess.Board(f"3k4/8/3K4/3P4/8/8/8/8 w - - {clock} 90") for clock in (99, 0))
+    spoiled, drawn = judged_by_tablebases(folder, [late, late], [uci("d6e6"), uci("d6e5")])
+    assert spoiled is not None and spoiled.right and spoiled.loss == 0
+    assert drawn is not None and drawn.right and drawn.loss == 1
+    thrown_away = judged_by_tablebases(folder, [early], [uci("d6e5")])[0]
+    assert thrown_away is not None and not thrown_away.right and thrown_away.loss == 2
 
 
 def test_a_folder_without_tablebases_is_refused(tmp_path: Path) -> None:

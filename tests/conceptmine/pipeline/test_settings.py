@@ -76,6 +76,17 @@ def test_a_mistake_is_refused_with_what_to_do(asked: dict[str, Any], change: dic
     assert message in str(refused.value)
 
 
+def test_judges_are_kept_by_their_full_paths(
+    asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("conceptmine.pipeline.settings.check_oracle", lambda program: "an engine")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "KQvK.rtbw").touch()
+    settings = checked_settings(**asked | {"oracle": "./engine", "tablebases": "tables"})
+    assert (settings.oracle, settings.tablebases) == (str(tmp_path / "engine"), str(tmp_path / "tables"))
+
+
 def test_one_network_under_two_names_is_refused(asked: dict[str, Any], tmp_path: Path) -> None:
     copy = tmp_path / "copy.pb.gz"
     copy.write_bytes(Path(asked["agent"]).read_bytes())
