@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from conceptmine.mining.barrier import Central, central_path
 from conceptmine.mining.pricing import most_violated, strongest
 from conceptmine.mining.programme import Programme
 from conceptmine.mining.rows import Places, Vector
 from conceptmine.mining.simplex import Simplex
+from conceptmine.mining.threads import one_blas_thread
 from conceptmine.mining.witness import Contradiction
 
 _COARSE, _FINE = 1e-3, 1e-9
@@ -49,7 +49,7 @@ class Interior:
     def _approach(self, weights: Vector) -> tuple[Places, Central]:
         """The working set and the point on it at a fine gap."""
         # One thread: the same bytes wherever it runs, and a busy machine makes waiting threads dearer than their work.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             return self._generate(weights)
 
     def _generate(self, weights: Vector) -> tuple[Places, Central]:
