@@ -58,7 +58,8 @@ class Interior:
         taken = np.zeros(features, dtype=bool)
         sums = programme.prices(programme.balanced(1.0 / programme.scales))
         count = min(max(2 * rows, 128), rows + 1000)
-        members = strongest(*most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative), count)
+        found, sizes = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative)
+        members = strongest(found, sizes, count)
         members = np.union1d(members, programme.rows.peaks())
         tolerance = _COARSE
         for _ in range(_ROUNDS):
@@ -73,8 +74,8 @@ class Interior:
                 tolerance=tolerance,
             )
             prices = programme.prices(programme.balanced(np.maximum(central.multipliers, 0.0) / programme.scales))
-            violated = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative)
-            joining = strongest(*violated, max(rows, 64))
+            violated, excess = most_violated(prices, weights, taken, 0.1 * tolerance, programme.nonnegative)
+            joining = strongest(violated, excess, max(rows, 64))
             if tolerance == _FINE or not central.converged:
                 break  # what is still violated joins in the simplex method
             members = np.concatenate([members, joining])
