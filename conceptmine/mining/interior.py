@@ -60,7 +60,9 @@ class Interior:
         count = min(max(2 * rows, 128), rows + 1000)
         found, excess = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative)
         members = np.union1d(strongest(found, excess, count), programme.rows.peaks())
-        tolerance = _COARSE if 2 * len(members) < features else _FINE
+        tolerance = _COARSE
+        if 2 * len(members) >= features:  # all of them cost little more, and leave none to join one by one
+            members, tolerance = np.arange(features), _FINE
         for _ in range(_ROUNDS):
             taken[members] = True
             central = central_path(
