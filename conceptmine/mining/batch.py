@@ -31,7 +31,7 @@ class StatePairs:
     minus: Sequence[NDArray[Any]]
 
     def __post_init__(self) -> None:
-        """Raise InputError where a concept lacks one of its two lists, they differ in length, or name no states."""
+        """Raise InputError where a concept lacks one of its two lists, or they differ in length or name no states."""
         if len(self.plus) != len(self.minus):
             raise InputError(f"there are {len(self.plus)} lists of better states and {len(self.minus)} of worse ones")
         for concept, (plus, minus) in enumerate(zip(self.plus, self.minus, strict=True)):

@@ -58,10 +58,11 @@ class Interior:
         taken = np.zeros(features, dtype=bool)
         sums = programme.prices(programme.balanced(1.0 / programme.scales))
         count = min(max(2 * rows, 128), rows + 1000)
-        found, sizes = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative)
-        members = strongest(found, sizes, count)
-        members = np.union1d(members, programme.rows.peaks())
+        found, excess = most_violated(sums, np.zeros(features), taken, -1.0, programme.nonnegative)
+        members = np.union1d(strongest(found, excess, count), programme.rows.peaks())
         tolerance = _COARSE
+        if 2 * len(members) >= features:  # all of them cost little more, and leave none to join one by one
+            members, tolerance = np.arange(features), _FINE
         for _ in range(_ROUNDS):
             taken[members] = True
             central = central_path(

@@ -65,7 +65,7 @@ class Simplex:
             features = np.concatenate([[0], features])
         capped = t.cap - central.multipliers < central.hinge  # never in the hard programme, whose cap is infinite
         rows = np.flatnonzero((central.multipliers > central.surplus) & ~capped)
-        chosen_rows, chosen = pivot_order(np.ascontiguousarray(t.matrix[rows][:, features]), bool(self._shift))
+        chosen_rows, chosen = pivot_order(t.matrix[np.ix_(rows, features)], bool(self._shift))
         if self._shift and len(chosen) == 0:
             return
         t.row_state[:] = 0
