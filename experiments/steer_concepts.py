@@ -11,8 +11,8 @@ gradient of the log-odds at the roots that were mined.
 
 ``--search`` repeats it inside a search of so many visits, every leaf steered, with the last of the strengths and few
 draws. ``--suite`` counts the points of a test suite at each strength, for the concept and for shuffled entries.
-``--match`` plays the steered agent against itself, at each strength. Writes ``steer_concepts.json``, ``.md`` and
-``.png``.
+``--match`` plays the steered agent against itself, at each strength: for the first concept, which has the best
+evidence, and for one shuffled draw of it. Writes ``steer_concepts.json``, ``.md`` and ``.png``.
 """
 
 from __future__ import annotations
