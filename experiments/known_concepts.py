@@ -131,7 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
         themes, amplified, suite = [], [], None
         if arguments.suite is not None:
             say("suite themes")
-            suite = suite_rows(agent, read_suite(arguments.suite), layers, arguments.simulations, arguments.seed)
+            puzzles = read_suite(arguments.suite, themes=True)
+            suite = suite_rows(agent, puzzles, layers, arguments.simulations, arguments.seed)
             of_themes = theme_tasks(suite, layers, arguments.seed)
             mined = list(workers.map(judge_theme, of_themes))
             themes = [judged_theme for judged_theme, _ in mined]

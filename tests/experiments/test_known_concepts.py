@@ -199,7 +199,7 @@ class _Steered:
 
 
 def test_amplification_scores_the_steered_network() -> None:
-    puzzles = [SuitePuzzle(str(i), "t", chess.Board(), {chess.Move.from_uci("e2e4"): 10}) for i in range(40)]
+    puzzles = [SuitePuzzle(str(i), "t", chess.Board(), {chess.Move.from_uci("e2e4"): 1.0}) for i in range(40)]
     task = theme_task(1.0)
     vectors = [np.tile(np.eye(FEATURES)[0], (FOLDS, 1)), np.tile(-np.eye(FEATURES)[0], (FOLDS, 1))]
     table = amplification_table(
@@ -219,9 +219,9 @@ def test_amplification_scores_the_steered_network() -> None:
 def test_rows_of_a_suite() -> None:
     agent = load_agent("ladder-final")
     puzzles = [
-        SuitePuzzle("A.1", "A", chess.Board(), {chess.Move.from_uci("e2e4"): 10}),
+        SuitePuzzle("A.1", "A", chess.Board(), {chess.Move.from_uci("e2e4"): 1.0}),
         SuitePuzzle(
-            "A.2", "A", chess.Board("7k/8/5KQ1/8/8/8/8/8 w - - 0 1"), {chess.Move.from_uci("g6g7"): 10}
+            "A.2", "A", chess.Board("7k/8/5KQ1/8/8/8/8/8 w - - 0 1"), {chess.Move.from_uci("g6g7"): 1.0}
         ),  # mates
     ]
     rows = suite_rows(agent, puzzles, ["block4"], simulations=24, seed=0)
