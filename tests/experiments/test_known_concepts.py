@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import chess
@@ -132,7 +133,8 @@ def test_judging_a_concept(task: Task) -> None:
     assert 0 < judged.standard_error < 0.05
     assert judged.logistic > 0.9
     assert judged.mean_difference > 0.9
-    assert abs(judged.permuted - 0.5) < 0.35
+    permuted = [judge(replace(task, seed=seed)).permuted for seed in range(24)]
+    assert abs(np.mean(permuted) - 0.5) < 0.1  # one alone varies by 0.18
     assert abs(judged.random_mean - 0.5) < 0.1
 
 
@@ -176,7 +178,8 @@ def test_judging_a_theme() -> None:
     assert vectors.shape == (FOLDS, FEATURES)
     assert judged.widest_gap <= 1e-9
     assert abs(judged.value - 0.5) < 0.15
-    assert judged.permuted < 0.85
+    permuted = [judge_theme(replace(theme_task(3.0), seed=seed))[0].permuted for seed in range(24)]
+    assert abs(np.mean(permuted) - 0.5) < 0.1  # one alone varies by 0.15
     assert judge_theme(theme_task(0.0))[0].satisfaction < 0.65
 
 
