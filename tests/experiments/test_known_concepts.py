@@ -277,9 +277,19 @@ def test_the_whole_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "openings",
         "suite themes and amplification",
     ]
+    assert (content["inputs"], content["stockfish"]) == ({}, None)
     assert {concept["concept"] for concept in content["concepts"]} == {"own queen", "own rook"}
     assert all(0 <= concept["satisfaction"] <= 1 for concept in content["concepts"])
     assert (tmp_path / "known_concepts-ladder-final.png").exists()
+
+
+def test_all_files_that_are_read_are_told(tmp_path: Path) -> None:
+    for name in ("b.tsv", "a.tsv", "notes.txt"):
+        (tmp_path / name).touch()
+    games, suite = [tmp_path / "g.pgn", tmp_path / "h.pgn.zst"], tmp_path / "s.epd"
+    told = argparse.Namespace(games=games, openings=tmp_path, suite=suite)
+    assert known_concepts.files_read(told) == [*games, tmp_path / "a.tsv", tmp_path / "b.tsv", suite]
+    assert known_concepts.files_read(argparse.Namespace(games=[], openings=None, suite=None)) == []
 
 
 def test_the_stored_command_names_files_and_not_their_folders(tmp_path: Path) -> None:
