@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from conceptmine import capture
-from conceptmine.contrast.known import read_suite
+from conceptmine.contrast.known import opening_files, read_suite
 from conceptmine.errors import InputError
+from conceptmine.evidence.correctness import check_oracle
 from conceptmine.evidence.steering import PAPER_BETA, steered
 from conceptmine.pipeline.settings import default_layers
 from conceptmine.pipeline.workers import Workers
@@ -101,6 +102,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
         if missing
     ]
+    inputs = {path.name: file_checksum(path) for path in files_read(arguments)}
+    stockfish_version = None if stockfish is None else check_oracle(stockfish)
     games, source = gathered_games(arguments.games, arguments.positions, arguments.seed)
     say(f"{len(games)} games: {source}")
     with tempfile.TemporaryDirectory() as scratch, Workers(arguments.workers) as workers:
@@ -131,7 +134,8 @@ def run(arguments: argparse.Namespace) -> None:
         themes, amplified, suite = [], [], None
         if arguments.suite is not None:
             say("suite themes")
-            suite = suite_rows(agent, read_suite(arguments.suite), layers, arguments.simulations, arguments.seed)
+            puzzles = read_suite(arguments.suite, themes=True)
+            suite = suite_rows(agent, puzzles, layers, arguments.simulations, arguments.seed)
             of_themes = theme_tasks(suite, layers, arguments.seed)
             mined = list(workers.map(judge_theme, of_themes))
             themes = [judged_theme for judged_theme, _ in mined]
@@ -153,7 +157,8 @@ def run(arguments: argparse.Namespace) -> None:
         "agent": agent.name,
         "sha256": agent.sha256,
         "command": "python -m experiments.known_concepts " + shlex.join(without_folders(sys.argv[1:])),
-        "inputs": {path.name: file_checksum(path) for path in arguments.games},
+        "inputs": inputs,
+        "stockfish": stockfish_version,
         "seconds": round(seconds, 1),
         "facts": facts,
         "not_run": not_run,
@@ -220,6 +225,12 @@ def facts_of(
             f" {arguments.simulations} simulations after each move."
         )
     return facts
+
+
+def files_read(arguments: argparse.Namespace) -> list[Path]:
+    """The files that the numbers come from beside the agent's: games, lines of openings, the suite."""
+    openings = [] if arguments.openings is None else opening_files(arguments.openings)
+    return [*arguments.games, *openings, *([] if arguments.suite is None else [arguments.suite])]
 
 
 def without_folders(words: Sequence[str]) -> list[str]:

@@ -11,8 +11,8 @@ gradient of the log-odds at the roots that were mined.
 
 ``--search`` repeats it inside a search of so many visits, every leaf steered, with the last of the strengths and few
 draws. ``--suite`` counts the points of a test suite at each strength, for the concept and for shuffled entries.
-``--match`` plays the steered agent against itself, at each strength. Writes ``steer_concepts.json``, ``.md`` and
-``.png``.
+``--match`` plays the steered agent against itself, at each strength: for the first concept, which has the best
+evidence, and for one shuffled draw of it. Writes ``steer_concepts.json``, ``.md`` and ``.png``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from conceptmine.contrast.known import SuitePuzzle, read_suite
 from conceptmine.errors import InputError
 from conceptmine.evidence.steering import (
     Arm,
     DoseResponse,
-    SuitePosition,
     ascent_direction,
-    read_suite,
     shuffled_arms,
     steered,
     strength_lost,
@@ -143,7 +142,7 @@ def _ascent(run: Run, task: SteeringTask) -> dict[str, NDArray[np.float64]]:
 
 
 def suite_rows(
-    agent: Agent, run: Run, suite: Sequence[SuitePosition], alphas: Sequence[float], beta: float
+    agent: Agent, run: Run, suite: Sequence[SuitePuzzle], alphas: Sequence[float], beta: float
 ) -> list[dict[str, Any]]:
     """Points of the suite by concept and strength, beside the mean and the range of shuffled draws; no search."""
     plain = suite_score(agent, suite).share
@@ -284,7 +283,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         run = read_run(given.run, given.concepts)
-        suite_positions = [] if given.suite is None else read_suite(given.suite)
+        puzzles = [] if given.suite is None else read_suite(given.suite)
     except InputError as error:
         parser.error(str(error))
     agent = load_agent(run.agent)
@@ -298,7 +297,7 @@ def main() -> None:
         controls = [row for where, measured in found.items() for row in comparison_rows(measured, where)]
         doses.append({"beta": beta, "simulations": simulations, "curves": curves, "controls": controls})
     beta = given.betas[-1]
-    suite = suite_rows(agent, run, suite_positions, given.alphas, beta) if suite_positions else []
+    suite = suite_rows(agent, run, puzzles, given.alphas, beta) if puzzles else []
     match = [] if given.match is None else match_rows(agent, run, given.alphas, beta, given.match)
     options = {name: value for name, value in vars(given).items() if name not in ("run", "out", "suite") and value}
     words = [f"--{name} {','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in sorted(options.items())]

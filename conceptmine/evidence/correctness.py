@@ -7,7 +7,6 @@ good.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from typing import Final
 import chess
 import chess.engine
 import chess.syzygy
-from scipy.stats import norm
+import numpy as np
 
 from conceptmine.errors import InputError
+from conceptmine.evidence.intervals import wilson_ends
 from engines.search import search
 from engines.search.growing import Evaluator
 
@@ -194,11 +194,8 @@ def wilson_interval(right: int, judged: int, *, mass: float = 0.95) -> tuple[flo
     """
     if not 0 <= right <= judged or judged < 1 or not 0 < mass < 1:
         raise InputError(f"{right} of {judged} at {mass}: give 0 ≤ right ≤ judged, judged ≥ 1 and 0 < mass < 1.")
-    z = float(norm.isf((1 - mass) / 2))
-    share = right / judged
-    middle = (share + z**2 / (2 * judged)) / (1 + z**2 / judged)
-    reach = z / (1 + z**2 / judged) * math.sqrt(share * (1 - share) / judged + z**2 / (4 * judged**2))
-    return max(0.0, min(middle - reach, share)), min(1.0, max(middle + reach, share))
+    (low,), (high,) = wilson_ends(np.array([right / judged]), np.array([float(judged)]), level=mass)
+    return float(low), float(high)
 
 
 def check_oracle(program: str) -> str:

@@ -41,10 +41,25 @@ def effect_interval(effects: NDArray[np.float64], *, level: float = 0.95) -> Eff
     most = mean * (1 - mean)
     spread = (((shares - mean[:, None]) ** 2).sum(axis=1) + most) / roots
     coins = np.where(spread > 0, roots * most / np.where(spread > 0, spread, 1.0), roots)
+    low, high = wilson_ends(mean, coins, level=level)
+    return Effects(mean - 0.5, low - 0.5, high - 0.5)
+
+
+def wilson_ends(
+    shares: NDArray[np.float64], coins: NDArray[np.float64], *, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of Wilson's score interval (1927) of shares of successes.
+
+    shares  float64 [c] in [0, 1].
+    coins   float64 [c] above 0, how many trials each share is of; need not be whole.
+    level   probability of the interval, in (0, 1).
+
+    Both ends lie in [0, 1] and the share between them, whatever the rounding.
+    """
     z = float(norm.isf((1 - level) / 2))
-    centre = (mean + z**2 / (2 * coins)) / (1 + z**2 / coins)
-    half = z / (1 + z**2 / coins) * np.sqrt(most / coins + z**2 / (4 * coins**2))
-    return Effects(mean - 0.5, np.minimum(centre - half, mean) - 0.5, np.maximum(centre + half, mean) - 0.5)
+    centre = (shares + z**2 / (2 * coins)) / (1 + z**2 / coins)
+    half = z / (1 + z**2 / coins) * np.sqrt(shares * (1 - shares) / coins + z**2 / (4 * coins**2))
+    return np.clip(centre - half, 0.0, shares), np.clip(centre + half, shares, 1.0)
 
 
 def mean_interval(contributions: NDArray[np.float64], *, level: float = 0.95) -> Effects:

@@ -49,6 +49,8 @@ RANDOM_DRAWS: Final = 39
 SHUFFLED_DRAWS: Final = 19
 FEWEST_GAMES: Final = 10
 """A bootstrap over fewer games gives no interval worth counting."""
+MOST_RANK_P: Final = 0.05
+"""Largest rank p of a concept that counts as above its shuffled draws: with 19 draws, none may reach it."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,28 @@ def steer_concepts(context: RunContext) -> StageResult:
     context.folder.write_table("scratch/steered", summaries, STEERED)
     counts = {"steered": len(ordered["roots"])}
     for where in places:
-        counts[f"above_shuffled_{where}"] = sum(
-            row["where"] == where
-            and row["arm"] == "shuffled"
-            and row["excess_low"] > 0
-            and row["games"] >= FEWEST_GAMES
-            for row in compared
-        )
+        counts[f"above_shuffled_{where}"] = above_shuffled(compared, where)
     return StageResult(counts)
+
+
+def above_shuffled(compared: Iterable[Mapping[str, Any]], where: str) -> int:
+    """How many concepts steer better than their shuffled draws, by games and by draws.
+
+    The interval takes the vector as given and games as the sample, the rank takes draws as the sample; either alone
+    can be passed by a vector that means nothing, so that a concept counts only by both.
+
+    Args:
+        compared: rows of ``steering_controls.parquet``.
+        where: the positions, "roots" or "applies".
+    """
+    return sum(
+        row["where"] == where
+        and row["arm"] == "shuffled"
+        and row["excess_low"] > 0
+        and row["games"] >= FEWEST_GAMES
+        and row["rank_p"] <= MOST_RANK_P
+        for row in compared
+    )
 
 
 def presence_vectors(
@@ -306,6 +322,7 @@ def _summary(concept_id: str, measured: Mapping[str, Mapping[str, DoseResponse]]
 __all__ = [
     "STEERED",
     "SteeringTask",
+    "above_shuffled",
     "comparison_rows",
     "curve_rows",
     "layer_widths",

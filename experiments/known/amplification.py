@@ -111,6 +111,4 @@ def amplification_table(
 def _points(agent: Evaluating, puzzles: Sequence[SuitePuzzle]) -> list[float]:
     policies = agent.evaluate([puzzle.board for puzzle in puzzles]).policy
     moves = [max(policy, key=policy.__getitem__) for policy in policies]
-    return [
-        puzzle.points.get(move, 0) / max(puzzle.points.values()) for puzzle, move in zip(puzzles, moves, strict=True)
-    ]
+    return [puzzle.points.get(move, 0.0) for puzzle, move in zip(puzzles, moves, strict=True)]

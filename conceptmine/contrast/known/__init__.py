@@ -14,7 +14,7 @@ from conceptmine.contrast.known.concept import ConceptValues, KnownConcept, Matc
 from conceptmine.contrast.known.king import KING
 from conceptmine.contrast.known.matching import Cut, MatchedPositions, find_cut, matched_positions, strata
 from conceptmine.contrast.known.material import MATERIAL
-from conceptmine.contrast.known.openings import OpeningBook, OpeningLine, opening_concepts, read_openings
+from conceptmine.contrast.known.openings import OpeningBook, OpeningLine, opening_concepts, opening_files, read_openings
 from conceptmine.contrast.known.pawns import PAWNS
 from conceptmine.contrast.known.pieces import PIECES
 from conceptmine.contrast.known.placement import PLACEMENT
@@ -40,6 +40,7 @@ __all__ = [
     "find_cut",
     "matched_positions",
     "opening_concepts",
+    "opening_files",
     "parse_traces",
     "read_openings",
     "read_suite",

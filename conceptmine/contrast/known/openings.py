@@ -20,7 +20,7 @@ from conceptmine.contrast.known.concept import ConceptValues
 from conceptmine.errors import InputError
 from conceptmine.positions import transposition_key
 
-__all__ = ["OpeningBook", "OpeningLine", "opening_concepts", "read_openings"]
+__all__ = ["OpeningBook", "OpeningLine", "opening_concepts", "opening_files", "read_openings"]
 
 _COLUMNS: Final = ["eco", "name", "pgn"]
 
@@ -70,6 +70,18 @@ class OpeningBook:
         return tuple(found)
 
 
+def opening_files(folder: Path) -> list[Path]:
+    """The TSV files of a folder that `read_openings` reads, in its order.
+
+    Raises:
+        InputError: there is no such folder or no TSV file in it.
+    """
+    files = sorted(folder.glob("*.tsv")) if folder.is_dir() else []
+    if not files:
+        raise InputError(f"There is no TSV file in {folder}: give a folder of opening lines (eco, name, pgn).")
+    return files
+
+
 def read_openings(folder: Path) -> OpeningBook:
     """Read all TSV files of a folder.
 
@@ -77,11 +89,8 @@ def read_openings(folder: Path) -> OpeningBook:
         InputError: there is no such folder or no TSV file in it; a file has other columns, or a line that cannot be
             played.
     """
-    files = sorted(folder.glob("*.tsv")) if folder.is_dir() else []
-    if not files:
-        raise InputError(f"There is no TSV file in {folder}: give a folder of opening lines (eco, name, pgn).")
     lines: dict[str, OpeningLine] = {}
-    for path in files:
+    for path in opening_files(folder):
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t")
             if rows.fieldnames is None or list(rows.fieldnames) != _COLUMNS:

@@ -19,7 +19,7 @@ from conceptmine.evidence.steering.ascent import ascent_direction
 from conceptmine.evidence.steering.doses import Choice, Doses, measure_doses
 from conceptmine.evidence.steering.response import Comparison, DoseResponse, Interval, dose_response
 from conceptmine.evidence.steering.strength import strength_lost
-from conceptmine.evidence.steering.suites import SuitePosition, SuiteScore, read_suite, suite_score
+from conceptmine.evidence.steering.suites import SuiteScore, suite_score
 
 __all__ = [
     "PAPER_BETA",
@@ -30,7 +30,6 @@ __all__ = [
     "Doses",
     "Interval",
     "SteeredAgent",
-    "SuitePosition",
     "SuiteScore",
     "amplification",
     "ascent_direction",
@@ -38,7 +37,6 @@ __all__ = [
     "measure_doses",
     "other_concepts",
     "random_arms",
-    "read_suite",
     "shrink_arm",
     "shuffled_arms",
     "steered",

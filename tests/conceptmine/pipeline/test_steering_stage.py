@@ -10,7 +10,7 @@ import pytest
 
 from conceptmine.activations import capture
 from conceptmine.pipeline.choices import ChoiceTable
-from conceptmine.pipeline.steering import curve_rows, presence_vectors, steer, steering_tasks
+from conceptmine.pipeline.steering import above_shuffled, curve_rows, presence_vectors, steer, steering_tasks
 from conceptmine.positions import board_of
 from engines.networks import load_agent
 
@@ -145,3 +145,19 @@ def test_a_concept_is_measured_against_every_kind_of_control() -> None:
     # What c2 is to c1 as "other concept" is c2's own curve.
     c1, c2 = found["c1"], found["c2"]
     assert c1.control_change["other concept"][0] == pytest.approx([change.mean for change in c2.change])
+
+
+@pytest.mark.parametrize(
+    ("changed", "counted"),
+    [
+        ({}, 1),
+        ({"excess_low": 0.0}, 0),
+        ({"games": 9}, 0),
+        ({"rank_p": 0.1}, 0),
+        ({"arm": "random"}, 0),
+        ({"where": "applies"}, 0),
+    ],
+)
+def test_above_shuffled_is_by_games_and_by_draws(changed: dict[str, Any], counted: int) -> None:
+    row = {"where": "roots", "arm": "shuffled", "excess_low": 0.01, "games": 10, "rank_p": 1 / 20} | changed
+    assert above_shuffled([row], "roots") == counted
