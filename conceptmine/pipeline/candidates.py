@@ -68,7 +68,7 @@ def mine_candidates(context: RunContext) -> StageResult:
     one_root = [answer for answers in context.workers.map(solve_programmes, tasks) for answer in answers]
     context.say("looking for families of roots")
     joint = list(context.workers.map(solve_families, family_tasks(store, pairs, settings, one_root)))
-    families = [family for found in joint if found is not None for family in found]
+    families = [family for solved, _ in joint for family in solved]
 
     found: list[Solved | SolvedFamily] = [*(answer for answer in one_root if answer.vector is not None), *families]
     if not found:
@@ -95,7 +95,7 @@ def mine_candidates(context: RunContext) -> StageResult:
     context.folder.write_table("mined_rows", _mined_rows(pairs, identified), schemas.MINED_ROWS)
     counts = {status: sum(answer.status == status for answer in one_root) for status in ("optimal", "infeasible")}
     counts["optimal"] += len(families)
-    counts["failed"] = sum(answer.status == "failed" for answer in one_root) + joint.count(None)
+    counts["failed"] = sum(answer.status == "failed" for answer in one_root) + sum(failed for _, failed in joint)
     return StageResult(
         {"programmes": sum(counts.values())}
         | counts
@@ -174,11 +174,14 @@ def _candidate(concept_id: str, pairs: PairTable, found: Solved | SolvedFamily, 
             "rounds": family.rounds,
             "cohesion": family.cluster.cohesion,
             "cohesion_p": family.cluster.p,
-            "stability": stability.cosine,
-            "stability_low": stability.cosine_low,
-            "stability_high": stability.cosine_high,
-            "sign_agreement": stability.sign_agreement,
         }
+        if stability is not None:
+            row |= {
+                "stability": stability.cosine,
+                "stability_low": stability.cosine_low,
+                "stability_high": stability.cosine_high,
+                "sign_agreement": stability.sign_agreement,
+            }
     return row
 
 
