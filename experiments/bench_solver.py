@@ -2,17 +2,18 @@
 
     python -m experiments.bench_solver [--slow 60] [--only NAME ...] [--out FOLDER]
 
-Instances are differences of a real layer along lines of play: see `experiments.solver_instances`. For each one
+Instances are differences along lines of play in a layer of a network with random weights, on positions reached by
+random legal moves: see `experiments.solver_instances`. For each one
 
 - *ours* is `conceptmine.minimal_vector` or `separating_vector`, as anybody calls it: the best of several runs, half of
   them before and half after the others, in wall and in processor time;
 - *cvxpy* is the paper's formulation with cvxpy's default solver, *HiGHS* is scipy's on the primal programme with
   v = p − q, each once. One that took more than ``--slow`` seconds on a smaller instance of its kind is left out.
 
-Objectives must agree to 1e-6. The ratio is of processor times, which other users of the machine disturb less. Peak
-memory is what the first run of ours allocated at once, beside the activations, in multiples of them, for instances of
-8 MB or more. With --out, all numbers go to bench_solver.json there, and the table to
-bench_solver.md.
+Objectives must agree to 1e-6 of their size. Programmes without a solution are counted in a column of their own, and
+objective and gap are of the others. The ratio is of processor times, which other users of the machine disturb less.
+Peak memory is what the first run of ours allocated at once, beside the activations, in multiples of them, for instances
+of 8 MB or more. With --out, all numbers go to bench_solver.json there, and the table to bench_solver.md.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Line:
     cpu: float = np.inf
     objective: float = np.nan
     gap: float = np.nan
+    infeasible: int = 0
     memory: float | None = None
     rivals: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -226,11 +228,16 @@ def measure(case: Case, slow: float, given_up: set[tuple[str, str]]) -> Line:
         line.rivals[name] = {"wall": wall, "cpu": cpu, "objective": objective}
         if cpu > slow:
             given_up.add((case.kind, name))
-        if abs(objective - line.objective) > SAME_OBJECTIVE * max(1.0, objective):
+        if not same_objective(objective, line.objective):
             raise RuntimeError(f"{name} finds {objective} on {case.kind} {case.name}, and we {line.objective}")
     for _ in range(few):
         _time_ours(case, line)
     return line
+
+
+def same_objective(first: float, second: float) -> bool:
+    """Whether two objectives agree to `SAME_OBJECTIVE` of the larger one; NaN agrees with nothing."""
+    return abs(first - second) <= SAME_OBJECTIVE * max(abs(first), abs(second))
 
 
 def _time_ours(case: Case, line: Line) -> None:
@@ -239,8 +246,10 @@ def _time_ours(case: Case, line: Line) -> None:
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     optimal = [answer for answer in answers if answer.status == "optimal"]
     line.wall, line.cpu = min(line.wall, wall), min(line.cpu, cpu)
-    line.objective = float(np.mean([answer.objective for answer in optimal]))
-    line.gap = max(answer.gap for answer in optimal)
+    line.infeasible = len(answers) - len(optimal)
+    if optimal:
+        line.objective = float(np.mean([answer.objective for answer in optimal]))
+        line.gap = max(answer.gap for answer in optimal)
 
 
 def _peak_during(work: Callable[[], None]) -> int:
@@ -256,11 +265,12 @@ def _peak_during(work: Callable[[], None]) -> int:
 def table(lines: list[Line]) -> str:
     """The measurements as a markdown table."""
     rows = [
-        "| kind | instance | ours, ms | processor, ms | gap | memory | cvxpy, s | × | HiGHS, s | × |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| kind | instance | ours, ms | processor, ms | gap | infeasible | memory | cvxpy, s | × | HiGHS, s | × |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for line in lines:
         cells = [line.kind, line.name, f"{1e3 * line.wall:.3g}", f"{1e3 * line.cpu:.3g}", f"{line.gap:.0e}"]
+        cells.append(f"{line.infeasible:,}")
         cells.append("" if line.memory is None else f"{line.memory:.1f}")
         for name in RIVALS:
             rival = line.rivals.get(name)

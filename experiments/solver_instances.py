@@ -1,9 +1,9 @@
-"""Instances for the solver's benchmark: differences of real layers along lines of play.
+"""Instances for the solver's benchmark: differences of a random network's layers along lines of play.
 
 The layer is the last block of a residual tower with random weights from `engines.networks`, 64 squares × 64, 128 or 256
-channels, on positions of games of chess. As in a trained network its rows are strongly correlated (a move changes a few
-squares), rank-deficient, and zero where both positions are rectified away. Nothing is trained, so that everybody can
-make the same instances in seconds.
+channels, on positions of legal games of chess. As in a trained network its rows are strongly correlated (a move changes
+a few squares), rank-deficient, and zero where both positions are rectified away. Nothing is trained, so that everybody
+can make the same instances in seconds.
 
 A root is reached by moves at random, which take what they can. The best line goes on like that for T plies; from each
 of its first T − 4 positions a subpar line starts with another move and goes on as long. A row is the difference of the

@@ -280,7 +280,9 @@ def _mined(
     for name, method in METHODS.items():
         candidates = candidates_of(method, task)
         found.append(
-            _judged(name, candidates.vectors, candidates.seconds, differences[tested], shows[tested], asked, ceiling)
+            _judged(
+                name, candidates.vectors, candidates.seconds, differences[tested], shows[tested], asked, ceiling, seed
+            )
         )
     return [MotifOutcome(seed=seed, turned=turned, **each) for each in found]
 
@@ -293,10 +295,11 @@ def _judged(
     shows: NDArray[np.bool_],
     asked: Matrix,
     ceiling: float,
+    seed: int,
 ) -> dict[str, Any]:
     rows = tested.reshape(-1, tested.shape[-1])
     counts = held_out(rows, np.repeat(np.arange(len(tested)), tested.shape[1]), vectors)
-    discovered = q_values(sign_flip_null(counts, flips=max(_FLIPS, 40 * len(vectors))).p) <= FDR
+    discovered = q_values(sign_flip_null(counts, flips=max(_FLIPS, 40 * len(vectors)), seed=seed).p) <= FDR
     pairs = _satisfaction(asked, vectors)
     is_motif = (pairs - 0.5 >= SHARE_OF_PROBE * (ceiling - 0.5)) & (ceiling > 0.5)
     best = int(np.where(discovered, pairs, -1.0).argmax()) if discovered.any() else None

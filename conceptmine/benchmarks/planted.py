@@ -72,17 +72,17 @@ def bench_planted(settings: PlantedSettings, *, say: Say = lambda _: None) -> Pl
 
 
 def outcomes_of(rows: PlantedRows, seed: int, clusters: int) -> Iterator[Outcome]:
-    """Every method on one planted data set, and then the ceiling and the floor; `seed` is also of the groups."""
+    """Every method on one planted data set, and then the ceiling and the floor; `seed` is also of groups and flips."""
     roots = rows.natural.shape[0]
     task = task_of(rows, clusters, seed)
     for name, method in METHODS.items():
         found = candidates_of(method, task)
-        yield Outcome(roots, rows.strength, seed, name, score_candidates(rows, found.vectors), found.seconds)
+        yield Outcome(roots, rows.strength, seed, name, score_candidates(rows, found.vectors, seed=seed), found.seconds)
     generator = np.random.default_rng([seed, roots])
     natural = rows.natural[rows.mined].reshape(-1, rows.natural.shape[-1])
     blind = [direction_of("sparse", natural, generator).vector for _ in range(len(task.groups) * len(SLACKS))]
     for name, vectors in ((CEILING, rows.vectors), (FLOOR, np.array(blind))):
-        yield Outcome(roots, rows.strength, seed, name, score_candidates(rows, vectors), 0.0)
+        yield Outcome(roots, rows.strength, seed, name, score_candidates(rows, vectors, seed=seed), 0.0)
 
 
 def _chosen_games(path: Path, roots: int, seed: int) -> list[GameRecord]:

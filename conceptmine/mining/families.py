@@ -7,17 +7,20 @@ family always judges it by a vector fitted without it: otherwise whoever is in a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conceptmine.errors import InputError
 from conceptmine.mining.clustering import Cluster
-from conceptmine.mining.prices import PRICE_RATIOS, CrossFit, Price, choose_price, cross_fit, joint_solution, root_fit
+from conceptmine.mining.prices import PRICE_RATIOS, CrossFit, choose_price, cross_fit, joint_solution, root_fit
 from conceptmine.mining.roots import RootRows
-from conceptmine.mining.solution import Solution
+from conceptmine.mining.solution import Solution, SolverError
+
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ def solve_family(
 ) -> Family:
     """The family of exactly the roots of a cluster. Arguments and errors as `choose_price`."""
     price = choose_price(rows, cluster.members, ratios=ratios, folds=folds, seed=seed)
-    return _solved(rows, cluster, cluster.members, price, 0)
+    return _solved(rows, cluster, cluster.members, price.ratio, price.fit, 0)
 
 
 def mine_families(
@@ -70,58 +73,79 @@ def mine_families(
     ratios: Sequence[float] = PRICE_RATIOS,
     folds: int = 5,
     seed: int = 0,
+    failed: Callable[[SolverError], None] | None = None,
 ) -> tuple[Family, ...]:
     """The families that grow out of clusters, in the clusters' order; those that shrink below `least` are left out.
 
-    Prices are chosen for the clusters, kept while roots move, and chosen once more for the roots that stayed.
+    Prices are chosen for the clusters, kept while roots move, and chosen once more for the roots that stayed. Where
+    `failed` is given, a family that the solver can prove nothing about is left out too, and `failed` is told why.
 
-    Raises InputError when `rounds` is negative or `least` is below 2, or as `choose_price`.
+    Raises InputError when `rounds` is negative or `least` is below 2, or as `choose_price`; SolverError without
+    `failed`.
     """
     if rounds < 0 or least < 2:
         raise InputError(f"rounds must be at least 0 and least at least 2, not {rounds} and {least}")
-    kept = [cluster for cluster in clusters if len(cluster.members) >= least]
-    members = [cluster.members for cluster in kept]
-    chosen = [choose_price(rows, each, ratios=ratios, folds=folds, seed=seed) for each in members]
+
+    def priced(grown: tuple[Cluster, tuple[int, ...]]) -> Family:
+        price = choose_price(rows, grown[1], ratios=ratios, folds=folds, seed=seed)
+        return _solved(rows, *grown, price.ratio, price.fit, moved)
+
+    def moved_to(change: tuple[Family, tuple[int, ...]]) -> Family:
+        family, members = change
+        fit = cross_fit(rows, members, family.ratio, folds=folds, seed=seed)
+        return _solved(rows, family.cluster, members, family.ratio, fit, moved)
+
     moved = 0
-    while moved < rounds and kept:
-        after = _reassigned(rows, members, chosen)
-        if after == members:
+    families = _proved(
+        priced, [(cluster, cluster.members) for cluster in clusters if len(cluster.members) >= least], failed
+    )
+    while moved < rounds and families:
+        after = _reassigned(rows, families)
+        if after == [family.members for family in families]:
             break
         moved += 1
-        going_on = [place for place, each in enumerate(after) if len(each) >= least]
-        kept = [kept[place] for place in going_on]
-        members = [after[place] for place in going_on]
-        chosen = [
-            replace(chosen[place], fit=cross_fit(rows, after[place], chosen[place].ratio, folds=folds, seed=seed))
-            for place in going_on
-        ]
+        changes = [(family, each) for family, each in zip(families, after, strict=True) if len(each) >= least]
+        families = _proved(moved_to, changes, failed)
     if moved:
-        chosen = [choose_price(rows, each, ratios=ratios, folds=folds, seed=seed) for each in members]
-    return tuple(
-        _solved(rows, cluster, each, price, moved) for cluster, each, price in zip(kept, members, chosen, strict=True)
-    )
+        families = _proved(priced, [(family.cluster, family.members) for family in families], failed)
+    return tuple(families)
 
 
-def _solved(rows: RootRows, cluster: Cluster, members: tuple[int, ...], price: Price, rounds: int) -> Family:
-    slack, solution = joint_solution(rows.differences[rows.places(members)], price.ratio)
-    return Family(members, price.ratio, slack, solution, price.fit, cluster, rounds)
+def _proved(
+    solve: Callable[[Given], Family], given: Sequence[Given], failed: Callable[[SolverError], None] | None
+) -> list[Family]:
+    """What `solve` makes of each that the solver can prove something about."""
+    families: list[Family] = []
+    for each in given:
+        try:
+            families.append(solve(each))
+        except SolverError as error:
+            if failed is None:
+                raise
+            failed(error)
+    return families
 
 
-def _reassigned(rows: RootRows, members: Sequence[tuple[int, ...]], prices: Sequence[Price]) -> list[tuple[int, ...]]:
+def _solved(
+    rows: RootRows, cluster: Cluster, members: tuple[int, ...], ratio: float, fit: CrossFit, rounds: int
+) -> Family:
+    slack, solution = joint_solution(rows.differences[rows.places(members)], ratio)
+    return Family(members, ratio, slack, solution, fit, cluster, rounds)
+
+
+def _reassigned(rows: RootRows, families: Sequence[Family]) -> list[tuple[int, ...]]:
     """Every root to the family whose vector satisfies most of its rows, by the score where two satisfy as many.
 
     Only families come into question whose mean score over members is nearer to the root's score than 0 is, or is
     surpassed: a root that is as good as a coin toss scores 0 on average. A root without any belongs to nobody.
     """
     fits: list[CrossFit] = []
-    for each, price in zip(members, prices, strict=True):
-        vector = joint_solution(rows.differences[rows.places(each)], price.ratio)[1].vector
-        assert vector is not None  # the soft programme always has an optimum
-        fit = root_fit(rows, vector)
-        fit.satisfied[list(each)], fit.score[list(each)] = price.fit.satisfied, price.fit.score
+    for family in families:
+        fit, members = root_fit(rows, family.vector), list(family.members)
+        fit.satisfied[members], fit.score[members] = family.fit.satisfied, family.fit.score
         fits.append(fit)
-    centres = [float(price.fit.score.mean()) for price in prices]
-    after: list[list[int]] = [[] for _ in members]
+    centres = [float(family.fit.score.mean()) for family in families]
+    after: list[list[int]] = [[] for _ in families]
     for root in range(rows.count):
         open_to = [
             place for place, centre in enumerate(centres) if centre > 0 and fits[place].score[root] >= centre / 2

@@ -20,6 +20,8 @@ from conceptmine.mining.vectors import minimal_vector
 PRICE_RATIOS = (1.5, 3.0, 6.0, 12.0)
 """Multiples of the critical price that are tried, in this order: from a few features to nearly the hard programme."""
 
+_CANCELLED = 1e-12  # of the largest Σ |row|; a sum below it is rounding
+
 
 @dataclass(frozen=True, eq=False)
 class CrossFit:
@@ -52,10 +54,11 @@ def critical_price(differences: NDArray[np.floating]) -> float:
     """The largest price of slack at which v = 0 is optimal: 1 / ‖Σ rows‖∞ over differences [m, d].
 
     At v = 0 every hinge is open and every multiplier is the price C, which is dual feasible while C ‖Σ rows‖∞ ≤ 1.
-    Rows that cancel exactly have no such price (v = 0 is optimal at every one); 1 is returned for them.
+    Rows that cancel up to rounding have no such price (v = 0 is optimal at every one); 1 is returned for them.
     """
     steepest = float(np.abs(differences.sum(axis=0, dtype=np.float64)).max())
-    return 1.0 / steepest if steepest > 0 else 1.0
+    added = float(np.abs(differences).sum(axis=0, dtype=np.float64).max())
+    return 1.0 / steepest if steepest > _CANCELLED * added else 1.0
 
 
 def joint_solution(differences: NDArray[np.floating], ratio: float) -> tuple[float, Solution]:

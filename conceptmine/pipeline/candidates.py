@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ def mine_candidates(context: RunContext) -> StageResult:
     line, *prophylactic* where the best line rather avoids a rise that the subpar line brings. The vector of a
     prophylactic concept is turned, so that a high score always means "the concept is present".
 
-    Every row of every candidate's programme, with its score and multiplier, is written to ``mined_rows.parquet``.
+    Every row of every candidate's programme, with its score and multiplier, is written to ``mined_rows.parquet``, and
+    the rows that contradict each other in a programme without a solution to ``infeasible_rows.parquet``.
     """
     settings = context.settings
     pairs = load_pairs(context)
@@ -66,9 +67,10 @@ def mine_candidates(context: RunContext) -> StageResult:
         for part in chunks(_PROGRAMMES_A_TASK, len(programmes))
     ]
     one_root = [answer for answers in context.workers.map(solve_programmes, tasks) for answer in answers]
+    context.folder.write_table("infeasible_rows", infeasible_rows(pairs, one_root), schemas.INFEASIBLE_ROWS)
     context.say("looking for families of roots")
     joint = list(context.workers.map(solve_families, family_tasks(store, pairs, settings, one_root)))
-    families = [family for found in joint if found is not None for family in found]
+    families = [family for solved, _ in joint for family in solved]
 
     found: list[Solved | SolvedFamily] = [*(answer for answer in one_root if answer.vector is not None), *families]
     if not found:
@@ -95,7 +97,7 @@ def mine_candidates(context: RunContext) -> StageResult:
     context.folder.write_table("mined_rows", _mined_rows(pairs, identified), schemas.MINED_ROWS)
     counts = {status: sum(answer.status == status for answer in one_root) for status in ("optimal", "infeasible")}
     counts["optimal"] += len(families)
-    counts["failed"] = sum(answer.status == "failed" for answer in one_root) + joint.count(None)
+    counts["failed"] = sum(answer.status == "failed" for answer in one_root) + sum(failed for _, failed in joint)
     return StageResult(
         {"programmes": sum(counts.values())}
         | counts
@@ -174,11 +176,14 @@ def _candidate(concept_id: str, pairs: PairTable, found: Solved | SolvedFamily, 
             "rounds": family.rounds,
             "cohesion": family.cluster.cohesion,
             "cohesion_p": family.cluster.p,
-            "stability": stability.cosine,
-            "stability_low": stability.cosine_low,
-            "stability_high": stability.cosine_high,
-            "sign_agreement": stability.sign_agreement,
         }
+        if stability is not None:
+            row |= {
+                "stability": stability.cosine,
+                "stability_low": stability.cosine_low,
+                "stability_high": stability.cosine_high,
+                "sign_agreement": stability.sign_agreement,
+            }
     return row
 
 
@@ -196,4 +201,22 @@ def _mined_rows(pairs: PairTable, identified: Iterator[tuple[str, Solved]]) -> I
             }
 
 
-__all__ = ["CANDIDATES", "PLAYERS", "mine_candidates"]
+def infeasible_rows(pairs: PairTable, answers: Iterable[Solved]) -> Iterator[dict[str, Any]]:
+    """Rows of the table ``infeasible_rows``: those with a weight in the witness of an infeasible programme."""
+    for answer in answers:
+        if answer.witness is None:
+            continue
+        for place, weight in zip(answer.programme.rows, answer.witness, strict=True):
+            if weight > 0:
+                yield {
+                    "layer": answer.programme.layer,
+                    "players": answer.programme.players,
+                    "horizon": answer.programme.horizon,
+                    "position_id": pairs.positions[pairs.position[place]],
+                    "ply": int(pairs.ply[place]),
+                    "branch": int(pairs.branch[place]),
+                    "weight": float(weight),
+                }
+
+
+__all__ = ["CANDIDATES", "PLAYERS", "infeasible_rows", "mine_candidates"]

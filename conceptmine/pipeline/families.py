@@ -20,7 +20,6 @@ from conceptmine.mining import (
     bootstrap_stability,
     cluster_roots,
     mine_families,
-    solve_family,
 )
 from conceptmine.pipeline.pairs import PairTable, differences
 from conceptmine.pipeline.programmes import PLAYERS, Programme, Solved, solved
@@ -49,11 +48,14 @@ class FamilyTask:
 
 @dataclass(frozen=True)
 class SolvedFamily:
-    """The answer to the joint programme, and how the family came about (see `mining.families` and its neighbours)."""
+    """The answer to the joint programme, and how the family came about (see `mining.families` and its neighbours).
+
+    ``stability`` is None where the solver could prove nothing about a resample.
+    """
 
     answer: Solved
     family: Family
-    stability: Stability
+    stability: Stability | None
 
 
 def family_tasks(
@@ -92,8 +94,8 @@ def family_tasks(
     return tasks
 
 
-def solve_families(task: FamilyTask) -> list[SolvedFamily] | None:
-    """The families of a task whose vectors are not zero; None where the solver could prove nothing."""
+def solve_families(task: FamilyTask) -> tuple[list[SolvedFamily], int]:
+    """The families of a task whose vectors are not zero, and how many the solver could prove nothing about."""
     settings = task.settings
     store = ActivationStore.open(Path(task.store))
     by_root = [task.pairs.rows(root, task.horizon, task.players) for root in task.roots]
@@ -102,30 +104,21 @@ def solve_families(task: FamilyTask) -> list[SolvedFamily] | None:
     rows = RootRows.of(differences(store, task.layer, task.pairs, places), owner)
     agreement = agreement_matrix(task.vectors, rows)
     null = {"flips": settings.family_flips, "seed": settings.seed}
-    try:
-        if task.together:
-            families: Sequence[Family] = [
-                solve_family(
-                    rows,
-                    all_roots(agreement, **null),
-                    ratios=settings.family_prices,
-                    folds=settings.family_folds,
-                    seed=settings.seed,
-                )
-            ]
-        else:
-            families = mine_families(
-                rows,
-                cluster_roots(agreement, least=settings.family_least, **null),
-                least=settings.family_least,
-                rounds=settings.family_rounds,
-                ratios=settings.family_prices,
-                folds=settings.family_folds,
-                seed=settings.seed,
-            )
-        return [_described(task, store, rows, places, family) for family in families if family.vector.any()]
-    except SolverError:
-        return None
+    unproved: list[SolverError] = []
+    # All roots together are one cluster whose roots stay.
+    families = mine_families(
+        rows,
+        [all_roots(agreement, **null)]
+        if task.together
+        else cluster_roots(agreement, least=settings.family_least, **null),
+        least=settings.family_least,
+        rounds=0 if task.together else settings.family_rounds,
+        ratios=settings.family_prices,
+        folds=settings.family_folds,
+        seed=settings.seed,
+        failed=unproved.append,
+    )
+    return [_described(task, store, rows, places, family) for family in families if family.vector.any()], len(unproved)
 
 
 def _described(
@@ -147,8 +140,15 @@ def _described(
             solution.dual,
         ),
         family,
-        bootstrap_stability(rows, family, resamples=task.settings.family_resamples, seed=task.settings.seed),
+        _stability(task, rows, family),
     )
+
+
+def _stability(task: FamilyTask, rows: RootRows, family: Family) -> Stability | None:
+    try:
+        return bootstrap_stability(rows, family, resamples=task.settings.family_resamples, seed=task.settings.seed)
+    except SolverError:
+        return None
 
 
 __all__ = ["FamilyTask", "SolvedFamily", "family_tasks", "solve_families"]

@@ -43,6 +43,7 @@ class Solved:
     ``status`` as in `mining.Solution`, or "failed" where the solver could prove nothing. The rest is of optimal ones:
     the ``vector`` [d] that scores best lines above subpar ones, the ``multipliers`` [rows] and the ``scores`` [rows] of
     the programme's rows, and ``active_share``, the share of roots whose lines show an active plan (see `active_roots`).
+    Infeasible ones have the ``witness`` [rows]: weights, 1 in all, under which the rows cancel.
     """
 
     programme: Programme
@@ -54,6 +55,7 @@ class Solved:
     scores: NDArray[np.float64] | None = None
     prophylactic: bool = False
     active_share: float = np.nan
+    witness: NDArray[np.float64] | None = None
 
 
 def root_programmes(
@@ -83,7 +85,7 @@ def _solve(store: ActivationStore, pairs: PairTable, programme: Programme) -> So
     except SolverError:
         return Solved(programme, "failed")
     if solution.vector is None or solution.dual is None:
-        return Solved(programme, "infeasible")
+        return Solved(programme, "infeasible", witness=solution.witness)
     return solved(store, pairs, programme, rows, solution.vector, solution.objective, solution.gap, solution.dual)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "FAMILIES",
     "GAMES",
     "HELDOUT_PLIES",
+    "INFEASIBLE_ROWS",
     "LEAKAGE",
     "LINES",
     "MINED_ROWS",
@@ -140,6 +141,19 @@ MINED_ROWS: Final = pa.schema(
 )
 """The rows of each concept's programme: score is v · (best − subpar), 1 where the margin is just kept; the rows with a
 positive multiplier define the vector."""
+
+INFEASIBLE_ROWS: Final = pa.schema(
+    [
+        _required("layer", pa.string()),
+        _required("players", pa.string()),
+        _required("horizon", pa.int32()),
+        _required("position_id", pa.string()),
+        _required("ply", pa.int32()),
+        _required("branch", pa.int32()),
+        _required("weight", pa.float64()),
+    ]
+)
+"""The rows of each root's programme without a solution that contradict each other: weighted, they add up to nothing."""
 
 PROTOTYPES: Final = pa.schema(
     [

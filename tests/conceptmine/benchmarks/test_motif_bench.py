@@ -18,6 +18,7 @@ from conceptmine.benchmarks.motif_bench import _judged, area_under_curve
 from conceptmine.benchmarks.motifs import castles, pushes_flank_pawn
 from conceptmine.benchmarks.siblings import own_games, roots_of
 from conceptmine.errors import InputError
+from conceptmine.evidence import HeldOut, SignFlipNull, sign_flip_null
 from conceptmine.teachability.lessons import pack_positions
 from engines.chess.transforms import policy_indices
 from engines.networks import Agent, load_agent
@@ -113,8 +114,22 @@ def test_nothing_is_the_motif_where_not_even_the_probe_finds_it() -> None:
     rows = np.random.default_rng(0).normal(size=(10, 3, 6))
     shows = np.arange(10) % 2 == 0
     vectors = np.array([rows.mean(axis=(0, 1))])
-    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.6)["base_rate"] == 1.0
-    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.4)["base_rate"] == 0.0
+    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.6, 0)["base_rate"] == 1.0
+    assert _judged("any", vectors, 0.0, rows, shows, rows, 0.4, 0)["base_rate"] == 0.0
+
+
+def test_each_division_is_judged_by_flips_of_its_own_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def recorded(counts: HeldOut, *, flips: int, seed: int = 0) -> SignFlipNull:
+        seeds.append(seed)
+        return sign_flip_null(counts, flips=flips, seed=seed)
+
+    monkeypatch.setattr("conceptmine.benchmarks.motif_bench.sign_flip_null", recorded)
+    rows, shows = np.random.default_rng(0).normal(size=(10, 3, 6)), np.arange(10) % 2 == 0
+    for seed in (2, 5):
+        _judged("any", np.eye(6), 0.0, rows, shows, rows, 0.6, seed)
+    assert seeds == [2, 5]
 
 
 def test_its_json_and_tables(result: MotifResult) -> None:

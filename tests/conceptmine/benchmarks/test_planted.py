@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,11 @@ from conceptmine.benchmarks import (
 )
 from conceptmine.benchmarks.calibration import FRESH_OWN_CHOICE, FRESH_TURNED, NOTHING_PLANTED
 from conceptmine.benchmarks.methods import METHODS
+from conceptmine.benchmarks.planted import outcomes_of
+from conceptmine.benchmarks.planting import PlantedRows, planted_rows
 from conceptmine.benchmarks.results import CEILING, FLOOR
+from conceptmine.benchmarks.scoring import Score, score_candidates
+from conceptmine.benchmarks.siblings import Siblings
 
 
 def _result(network: Path, seed: int) -> PlantedResult:
@@ -39,6 +44,22 @@ def _result(network: Path, seed: int) -> PlantedResult:
 @pytest.fixture(scope="module")
 def result(tiny_networks: Mapping[str, Path]) -> PlantedResult:
     return _result(tiny_networks["agent"], 0)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_each_data_set_is_judged_by_flips_of_its_own_seed(
+    seed: int, siblings: Callable[..., Siblings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def recorded(rows: PlantedRows, vectors: Any, *, seed: int = 0) -> Score:
+        seeds.append(seed)
+        return score_candidates(rows, vectors[:0], seed=seed)
+
+    monkeypatch.setattr("conceptmine.benchmarks.planted.score_candidates", recorded)
+    found = list(outcomes_of(planted_rows(siblings(24), 24, strength=5.0, seed=1), seed, 2))
+    assert len(found) == len(METHODS) + 2
+    assert seeds == [seed] * len(found)
 
 
 def test_every_method_is_on_every_data_set(result: PlantedResult) -> None:

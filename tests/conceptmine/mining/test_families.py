@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 
 from conceptmine.errors import InputError
-from conceptmine.mining import minimal_vector
+from conceptmine.mining import SolverError, minimal_vector
 from conceptmine.mining.clustering import Cluster, agreement_matrix, all_roots, cluster_roots
 from conceptmine.mining.families import Family, mine_families, solve_family
-from conceptmine.mining.prices import cross_fit, root_fit
+from conceptmine.mining.prices import Price, choose_price, cross_fit, root_fit
 from conceptmine.mining.roots import RootRows, row_orders
 from conceptmine.mining.stability import bootstrap_stability
 
@@ -158,6 +159,25 @@ def test_planted_families_are_stable_and_those_of_noise_are_not() -> None:
                 cosines.append(stability.cosine)
     assert min(found[STRENGTH]) > 0.75
     assert np.mean(found[0.0]) < 0.6
+
+
+@pytest.mark.parametrize("rounds", [0, 3])
+def test_a_family_that_cannot_be_solved_leaves_the_others(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, clusters = planted(0), mined(0)[0][:2]
+    spoilt = clusters[0].members
+
+    def choose_or_fail(rows: RootRows, members: tuple[int, ...], **options: Any) -> Price:
+        if members == spoilt:
+            raise SolverError("nothing is proved")
+        return choose_price(rows, members, **options)
+
+    monkeypatch.setattr("conceptmine.mining.families.choose_price", choose_or_fail)
+    failed: list[SolverError] = []
+    families = mine_families(truth.rows, clusters, least=LEAST, rounds=rounds, failed=failed.append)
+    assert [family.cluster for family in families] == [clusters[1]]
+    assert [str(each) for each in failed] == ["nothing is proved"]
+    with pytest.raises(SolverError, match="nothing is proved"):
+        mine_families(truth.rows, clusters, least=LEAST, rounds=rounds)
 
 
 def test_a_family_records_the_price_and_the_roots_left_out() -> None:

@@ -153,6 +153,16 @@ def test_rows_that_cancel_have_no_critical_price() -> None:
     assert critical_price(np.array([[1.0, -2.0], [-1.0, 2.0]])) == 1.0
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rows_that_cancel_up_to_rounding_have_none_either(scale: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 8)) * scale
+    rows = np.concatenate([rows, -rows[::-1] / 3, -rows[::2] * 2 / 3, -rows[1::2] * 2 / 3])
+    assert 0 < np.abs(rows.sum(axis=0)).max() < 1e-13 * np.abs(rows).sum()
+    assert critical_price(rows) == 1.0
+    rows[0, 0] += 1e-6 * scale  # little, but not rounding
+    assert critical_price(rows) == pytest.approx(1e6 / scale, rel=1e-6)
+
+
 def test_no_root_is_judged_by_a_vector_that_saw_it() -> None:
     rows = noise(3)
     fit = cross_fit(rows, range(rows.count), 6.0, folds=rows.count)

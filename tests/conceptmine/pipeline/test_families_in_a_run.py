@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conceptmine.mining import SolverError
 from conceptmine.pipeline import MiningSettings
-from conceptmine.pipeline.families import family_tasks
+from conceptmine.pipeline.families import FamilyTask, family_tasks, solve_families
 from conceptmine.pipeline.pairs import PairTable
 from conceptmine.pipeline.programmes import Programme, Solved
 from conceptmine.runfolder import read_manifest, read_rows, schemas
@@ -109,3 +110,39 @@ def test_families_are_looked_for_among_a_bounded_number_of_roots(tiny_settings: 
     assert len(chosen) > 1
     assert family_tasks("", pairs, tiny_settings, solved)[0].roots == tuple(range(1, 9))
     assert family_tasks("", pairs, replace(tiny_settings, family_least=9), solved) == []
+
+
+class _Noise:
+    """A store of one layer: 24 pairs of states, with a feature that is larger in the first of each."""
+
+    def __init__(self) -> None:
+        self.states = np.random.default_rng(0).normal(size=(56, 20)).astype(np.float32)
+        self.states[:24, 0] += 4
+
+    def rows(self, layer: str, indices: np.ndarray) -> np.ndarray:
+        return self.states[indices]
+
+
+@pytest.mark.parametrize("failing", ["", "bootstrap_stability", "joint_solution"])
+def test_what_the_solver_cannot_prove_costs_no_more_than_itself(
+    failing: str, tiny_settings: MiningSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any, **options: Any) -> None:
+        raise SolverError("nothing is proved")
+
+    store = _Noise()
+    monkeypatch.setattr("conceptmine.pipeline.families.ActivationStore.open", lambda folder: store)
+    if failing:
+        module = "mining" if failing == "joint_solution" else "pipeline"
+        monkeypatch.setattr(f"conceptmine.{module}.families.{failing}", fail)
+    position, numbers = np.repeat(np.arange(8), 3), np.arange(24)
+    horizon, ply = np.full(24, 5, dtype=np.int32), np.tile(np.array([0, 2, 4], dtype=np.int32), 8)
+    names = tuple(f"p{i}" for i in range(8))
+    pairs = PairTable(names, position, horizon, ply, ply, numbers, numbers + 24, np.arange(48, 56))
+    few = replace(tiny_settings, family_least=4, family_resamples=3)
+    task = FamilyTask("", pairs, few, "block1", "one", 5, tuple(range(8)), np.eye(20)[[0] * 8], together=True)
+    families, failed = solve_families(task)
+    assert (len(families), failed) == ((0, 1) if failing == "joint_solution" else (1, 0))
+    for family in families:
+        assert family.answer.programme.roots == tuple(range(8))
+        assert (family.stability is None) == bool(failing)

@@ -27,8 +27,8 @@ PROTOTYPE_COLUMNS = ["concept_id", "position_id", "fen", "moves", "split", "scor
 FILES = {
     "manifest.json", "games.parquet", "positions.parquet", "lines.parquet", "trees.parquet", "concepts.parquet",
     "vectors.safetensors", "prototypes.parquet", "heldout_plies.parquet", "teachability.parquet", "novelty.parquet",
-    "controls.parquet", "mined_rows.parquet", "evidence.parquet", "leakage.parquet", "steering.parquet",
-    "steering_controls.parquet", "correctness.parquet", "puzzles.csv", "report.html",
+    "controls.parquet", "mined_rows.parquet", "infeasible_rows.parquet", "evidence.parquet", "leakage.parquet",
+    "steering.parquet", "steering_controls.parquet", "correctness.parquet", "puzzles.csv", "report.html",
 }  # fmt: skip
 
 
@@ -87,6 +87,19 @@ def test_every_table_has_its_schema_and_rows(unbroken: Path, name: str, schema: 
     table = pq.read_table(unbroken / f"{name}.parquet")
     assert table.schema.equals(schema)
     assert table.num_rows
+
+
+def test_every_infeasible_programme_names_the_rows_that_contradict_each_other(
+    unbroken: Path, tables: dict[str, list[dict[str, Any]]]
+) -> None:
+    assert pq.read_schema(unbroken / "infeasible_rows.parquet").equals(schemas.INFEASIBLE_ROWS)
+    weights: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for row in tables["infeasible_rows"]:
+        weights[row["layer"], row["players"], row["horizon"], row["position_id"]].append(row["weight"])
+    counts = next(stage.counts for stage in read_manifest(unbroken).stages if stage.name == "mining")
+    assert len(weights) == counts["infeasible"]
+    for each in weights.values():
+        assert min(each) > 0 and sum(each) == pytest.approx(1)
 
 
 def test_candidates_are_of_every_layer_and_choice_of_players(
