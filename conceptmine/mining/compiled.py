@@ -1,7 +1,8 @@
 """How the solver's inner loops are compiled: numba, cached on disk, without the interpreter lock.
 
 numba notices an edit only in the file that holds a function; these call each other across files, so a cached one is
-valid only for the exact sources of all compiled files of this folder.
+valid only for the exact sources of all compiled files of this folder. `engines.compiled` does the same for the engines;
+its kernels keep their sums in the order written, and depend on other files than these.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from conceptmine.mining import distinct_vectors, row_orders
 from conceptmine.pipeline.context import RunContext, StageResult, chunks
 from conceptmine.pipeline.families import SolvedFamily, family_tasks, solve_families
 from conceptmine.pipeline.pairs import PairTable, differences, load_pairs
-from conceptmine.pipeline.programmes import PLAYERS, Solved, SolveTask, root_programmes, solve_programmes
+from conceptmine.pipeline.programmes import Solved, SolveTask, root_programmes, solve_programmes
 from conceptmine.runfolder import schemas
 
 _PROGRAMMES_A_TASK = 16
@@ -219,4 +219,4 @@ def infeasible_rows(pairs: PairTable, answers: Iterable[Solved]) -> Iterator[dic
                 }
 
 
-__all__ = ["CANDIDATES", "PLAYERS", "infeasible_rows", "mine_candidates"]
+__all__ = ["CANDIDATES", "infeasible_rows", "mine_candidates"]

@@ -23,7 +23,7 @@ from conceptmine.evidence import (
 from conceptmine.pipeline.context import RunContext
 from conceptmine.pipeline.examining import Group
 from conceptmine.pipeline.pairs import PairTable
-from conceptmine.pipeline.remining import Programme, Sparse, mine_again
+from conceptmine.pipeline.remining import Retry, Sparse, mine_again
 
 COPIES: Final = 39
 """Random vectors for each concept; the best of forty has a share of 0.025."""
@@ -56,16 +56,16 @@ def mine_all_again(
         here = mined[pairs.horizon[mined] == horizon]
         found = shuffled_partners(pairs.position[here], pairs.ply[here].astype(np.int64), seed=context.settings.seed)
         partner |= {int(row): int(here[other]) for row, other in zip(here, found, strict=True) if other >= 0}
-    programmes: list[Programme] = []
+    retries: list[Retry] = []
     for concept, rows in zip(concepts, rows_of, strict=True):
         paired = np.array([row for row in rows.tolist() if row in partner], dtype=np.int64)
         others = np.array([partner[row] for row in paired.tolist()], dtype=np.int64)
         layer, ratio = concept["layer"], concept["slack_ratio"]
-        programmes.append(Programme(layer, pairs.plus[paired], pairs.minus[others], ratio))
+        retries.append(Retry(layer, pairs.plus[paired], pairs.minus[others], ratio))
         alone = len(concept["roots"].split()) == 1 and len(rows) > 1
         for part in (rows[::2], rows[1::2]) if alone else (rows[:0], rows[:0]):
-            programmes.append(Programme(layer, pairs.plus[part], pairs.minus[part], ratio))
-    found_again = mine_again(context, programmes)
+            retries.append(Retry(layer, pairs.plus[part], pairs.minus[part], ratio))
+    found_again = mine_again(context, retries)
     return [Again(*found_again[i : i + 3]) for i in range(0, len(found_again), 3)]
 
 

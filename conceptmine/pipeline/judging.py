@@ -22,12 +22,13 @@ from conceptmine.evidence import (
     q_values,
     sign_flip_null,
 )
-from conceptmine.pipeline.candidates import CANDIDATES, PLAYERS
+from conceptmine.pipeline.candidates import CANDIDATES
 from conceptmine.pipeline.comparing import compare, mine_all_again
 from conceptmine.pipeline.context import RunContext, StageResult
 from conceptmine.pipeline.examining import OWN_TESTS, Examined, Group, examine
 from conceptmine.pipeline.leaks import find_leaks
 from conceptmine.pipeline.pairs import PairTable, differences, load_pairs
+from conceptmine.pipeline.programmes import PLAYERS
 from conceptmine.pipeline.readings import ROW_CONTROLS, Readings, read_states
 from conceptmine.pipeline.settings import SUPPORT_LEVEL
 from conceptmine.positions import stable_rank

@@ -13,11 +13,11 @@ from conceptmine.activations import ActivationStore
 from conceptmine.mining import SolverError, joint_solution, minimal_vector
 from conceptmine.pipeline.context import RunContext, chunks
 
-_PROGRAMMES_A_TASK = 16
+_RETRIES_A_TASK = 16
 
 
 @dataclass(frozen=True)
-class Programme:
+class Retry:
     """Pairs of states to mine from at a layer: int64 [rows] each.
 
     ``ratio``: the price of slack in multiples of the critical one of these rows; None for the hard programme.
@@ -46,27 +46,27 @@ class Sparse:
 @dataclass(frozen=True)
 class _Task:
     store: str
-    programmes: tuple[Programme, ...]
+    retries: tuple[Retry, ...]
 
 
-def mine_again(context: RunContext, programmes: Sequence[Programme]) -> list[Sparse | None]:
-    """The sparsest vector of each programme; None where there is none, or no row."""
+def mine_again(context: RunContext, retries: Sequence[Retry]) -> list[Sparse | None]:
+    """The sparsest vector of each retry; None where there is none, or no row."""
     store = str(context.scratch("states"))
-    tasks = [_Task(store, tuple(programmes[i] for i in part)) for part in chunks(_PROGRAMMES_A_TASK, len(programmes))]
+    tasks = [_Task(store, tuple(retries[i] for i in part)) for part in chunks(_RETRIES_A_TASK, len(retries))]
     return [found for batch in context.workers.map(_solve, tasks) for found in batch]
 
 
 def _solve(task: _Task) -> list[Sparse | None]:
     store = ActivationStore.open(Path(task.store))
-    return [_solve_one(store, programme) for programme in task.programmes]
+    return [_solve_one(store, retry) for retry in task.retries]
 
 
-def _solve_one(store: ActivationStore, programme: Programme) -> Sparse | None:
-    if len(programme.plus) == 0:
+def _solve_one(store: ActivationStore, retry: Retry) -> Sparse | None:
+    if len(retry.plus) == 0:
         return None
-    rows = store.rows(programme.layer, programme.plus) - store.rows(programme.layer, programme.minus)
+    rows = store.rows(retry.layer, retry.plus) - store.rows(retry.layer, retry.minus)
     try:
-        solution = minimal_vector(rows) if programme.ratio is None else joint_solution(rows, programme.ratio)[1]
+        solution = minimal_vector(rows) if retry.ratio is None else joint_solution(rows, retry.ratio)[1]
     except SolverError:
         return None
     if solution.vector is None:
@@ -75,4 +75,4 @@ def _solve_one(store: ActivationStore, programme: Programme) -> Sparse | None:
     return Sparse(features, solution.vector[features])
 
 
-__all__ = ["Programme", "Sparse", "mine_again"]
+__all__ = ["Retry", "Sparse", "mine_again"]

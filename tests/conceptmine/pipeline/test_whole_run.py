@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conceptmine.pipeline import STAGES, MiningSettings
-from conceptmine.pipeline.candidates import PLAYERS
+from conceptmine.pipeline.programmes import PLAYERS
 from conceptmine.runfolder import read_arrays, read_manifest, read_rows, schemas
 from engines.networks import load_agent
 
