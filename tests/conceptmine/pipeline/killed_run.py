@@ -94,6 +94,8 @@ def each(settings_file: str, folder: Path) -> None:
 
     def interrupted() -> None:
         def struck(context: Any) -> None:
+            # A shell that started the tests in the background has its programs ignore Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.kill(os.getpid(), signal.SIGINT)
 
         run.STAGES[INTERRUPTED] = struck  # type: ignore[index]

@@ -47,7 +47,8 @@ def context(tiny_settings: MiningSettings, tiny_networks: Mapping[str, Path], tm
     )
     folder.scratch.mkdir(exist_ok=True)
     folder.write_table("positions", [row(number) for number in range(8)], schemas.POSITIONS)
-    candidates = [CANDIDATE | {"concept_id": name, "roots": root} for name, root in (("c1", "p0"), ("c2", "p1"))]
+    blank = dict.fromkeys(CANDIDATES.names) | CANDIDATE
+    candidates = [blank | {"concept_id": name, "roots": root} for name, root in (("c1", "p0"), ("c2", "p1"))]
     folder.write_table("scratch/concepts", candidates, CANDIDATES)
     folder.write_table("scratch/taught", [dict.fromkeys(TAUGHT.names) | {"concept_id": "c1"}], TAUGHT)
     prototypes = [

@@ -44,7 +44,9 @@ def test_a_leg_leaves_few_small_files_and_the_next_goes_on(tiny: Campaign, tmp_p
     assert about["counters"]["positions"] == first
     assert 0 < about["rounds"] <= len(rounds)
     checkpoints = sorted((tmp_path / "checkpoints").iterdir())
-    assert [file.name for file in checkpoints] == ["tiny-00000000.pb.gz", "tiny-00000100.pb.gz"]
+    marks = [int(file.name.removeprefix("tiny-").removesuffix(".pb.gz")) for file in checkpoints]
+    assert marks in ([0, 100], [0, 400], [0, 100, 400])  # a quick machine passes two marks at once
+    assert marks[-1] <= first
     for file in checkpoints:
         assert load_agent(file).config.tower is not None
     after = run_campaign(tiny, out, 1e-9, report=lambda _: None)
