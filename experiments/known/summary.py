@@ -60,24 +60,9 @@ def family_rows(judged: Sequence[Judged], controls: Mapping[str, Mapping[str, fl
     rows = []
     for family, layer in dict.fromkeys((j.family, j.layer) for j in judged):
         part = [j for j in judged if (j.family, j.layer) == (family, layer)]
-        rows.append(
-            FamilyRow(
-                family=family,
-                layer=layer,
-                concepts=len(part),
-                satisfaction=_mean(j.satisfaction for j in part),
-                standard_error=_error_of_mean([j.standard_error for j in part]),
-                lowest=min(j.satisfaction for j in part),
-                highest=max(j.satisfaction for j in part),
-                permuted=_mean(j.permuted for j in part),
-                permuted_high=float(np.quantile([j.permuted for j in part], 0.95)),
-                random=_mean(j.random_mean for j in part),
-                mean_difference=_mean(j.mean_difference for j in part),
-                logistic=_mean(j.logistic for j in part),
-                other_themes=None,
-                value=_mean(controls[f"{family}/{j.concept}"]["value head"] for j in part),
-            )
-        )
+        logistic = _mean(j.logistic for j in part)
+        value = _mean(controls[f"{family}/{j.concept}"]["value head"] for j in part)
+        rows.append(_row(family, layer, part, logistic=logistic, other_themes=None, value=value))
     return rows
 
 
@@ -86,25 +71,36 @@ def theme_rows(judged: Sequence[JudgedTheme]) -> list[FamilyRow]:
     rows = []
     for layer in dict.fromkeys(j.layer for j in judged):
         part = [j for j in judged if j.layer == layer]
-        rows.append(
-            FamilyRow(
-                family=THEMES,
-                layer=layer,
-                concepts=len(part),
-                satisfaction=_mean(j.satisfaction for j in part),
-                standard_error=_error_of_mean([j.standard_error for j in part]),
-                lowest=min(j.satisfaction for j in part),
-                highest=max(j.satisfaction for j in part),
-                permuted=_mean(j.permuted for j in part),
-                permuted_high=float(np.quantile([j.permuted for j in part], 0.95)),
-                random=_mean(j.random_mean for j in part),
-                mean_difference=_mean(j.mean_difference for j in part),
-                logistic=None,
-                other_themes=_mean(j.other_themes for j in part),
-                value=_mean(j.value for j in part),
-            )
-        )
+        others, value = _mean(j.other_themes for j in part), _mean(j.value for j in part)
+        rows.append(_row(THEMES, layer, part, logistic=None, other_themes=others, value=value))
     return rows
+
+
+def _row(
+    family: str,
+    layer: str,
+    part: Sequence[Judged] | Sequence[JudgedTheme],
+    *,
+    logistic: float | None,
+    other_themes: float | None,
+    value: float,
+) -> FamilyRow:
+    return FamilyRow(
+        family=family,
+        layer=layer,
+        concepts=len(part),
+        satisfaction=_mean(j.satisfaction for j in part),
+        standard_error=_error_of_mean([j.standard_error for j in part]),
+        lowest=min(j.satisfaction for j in part),
+        highest=max(j.satisfaction for j in part),
+        permuted=_mean(j.permuted for j in part),
+        permuted_high=float(np.quantile([j.permuted for j in part], 0.95)),
+        random=_mean(j.random_mean for j in part),
+        mean_difference=_mean(j.mean_difference for j in part),
+        logistic=logistic,
+        other_themes=other_themes,
+        value=value,
+    )
 
 
 @dataclass(frozen=True)
