@@ -349,13 +349,14 @@ def _body(config: NetworkConfig) -> str:
 
 
 def _find(path_or_name: str | Path) -> Path:
-    path = Path(path_or_name)
+    path, shipped = Path(path_or_name), str(path_or_name) in shipped_agents()
     try:
-        if path.exists():
+        # A folder of a shipped agent's name, of its results say, is not meant.
+        if path.exists() and not (shipped and path.is_dir()):
             return path
     except OSError as error:  # a name that the system does not allow
         raise NetworkFormatError(f"The network file {path} cannot be read: {error.strerror}.") from None
-    if str(path_or_name) in shipped_agents():
+    if shipped:
         return _CHECKPOINTS / f"{path_or_name}{_SUFFIX}"
     names = ", ".join(shipped_agents()) or "none"
     raise NetworkFormatError(f"There is no network file {path} and no shipped agent of that name ({names}).")

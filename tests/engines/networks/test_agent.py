@@ -290,6 +290,16 @@ def test_every_shipped_agent_loads() -> None:
         assert load_agent(name).name == name
 
 
+def test_a_folder_does_not_hide_the_shipped_agent_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = shipped_agents()[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert load_agent(name).name == name
+    (tmp_path / "other").mkdir()
+    with pytest.raises(NetworkFormatError, match="cannot be read"):
+        load_agent("other")
+
+
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, engines; assert 'torch' not in sys.modules; assert 'load_agent' in dir(engines)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
